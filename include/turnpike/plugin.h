@@ -5,6 +5,7 @@
 #ifndef TURNPIKE_PLUGIN_H
 #define TURNPIKE_PLUGIN_H
 
+#include "turnpike/check.h"
 #include "turnpike/field.h"
 #include "turnpike/request.h"
 
@@ -20,7 +21,7 @@ struct tp_plugin {
     const struct tp_field *fields;
     const struct tp_check *checks; /* paths start with "config." */
     const char *const *protocols;  /* accepted and default; NULL: grpc grpcs http https */
-    const char *const *accepted_protocols; /* when more than the default is accepted; NULL: as protocols */
+    bool any_protocol;             /* tcp, tls, tls_passthrough and udp are accepted too, not default */
     bool no_consumer;              /* the entity's consumer must be null */
 
     /*

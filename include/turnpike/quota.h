@@ -57,4 +57,7 @@ void tp_quota_take(struct tp_request *req, const struct tp_quota_key *key, bool 
 void tp_quota_peek(struct tp_request *req, const struct tp_quota_key *key, bool flat,
                    struct tp_quota_state *state);
 
+/* The node's setting for `flat`, where a plugin's configuration does not say. */
+bool tp_quota_flat_by_default(const struct tp_request *req);
+
 #endif

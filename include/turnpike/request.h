@@ -51,6 +51,16 @@ const struct tp_uuid *tp_request_route_id(const struct tp_request *req);
 const struct tp_uuid *tp_request_service_id(const struct tp_request *req);
 
 /*
+ * The plugin row whose rewrite or access handler runs now: its plugin's name as configured (clones differ), and the
+ * route and service that the row is attached to (nil: not attached; not what the request matched).
+ */
+struct tp_plugin_scope {
+    struct tp_str plugin;
+    struct tp_uuid route, service;
+};
+void tp_request_plugin_scope(const struct tp_request *req, struct tp_plugin_scope *out);
+
+/*
  * Regex captures of the route's path. Index 0 is the whole match, 1… the groups. False when the
  * group did not take part or the route has no regex path.
  */

@@ -17,8 +17,22 @@ struct tp_template;
 enum tp_err tp_template_compile(struct tp_str source, struct tp_arena *arena,
                                 struct tp_template **out, char *message, size_t size);
 
+/* Whether `source` compiles; needs no arena, for checks of configuration. */
+bool tp_template_check(struct tp_str source, char *message, size_t size);
+
 /*
- * Render for this request; *out lives in its arena. Fails with TP_ERR_INVALID (and a line in the log)
+ * What the templates of one run of a plugin see: each of `headers`, `query_params` and `uri_captures` as it was when
+ * one of them first asked for it. Lives in the request's arena.
+ */
+struct tp_template_scope;
+struct tp_template_scope *tp_template_scope_new(struct tp_request *req);
+
+/* As tp_template_render, among others of the same scope. */
+enum tp_err tp_template_render_in(const struct tp_template *tpl, struct tp_template_scope *scope,
+                                  struct tp_str *out);
+
+/*
+ * Render for this request, alone; *out lives in its arena. Fails with TP_ERR_INVALID (and a line in the log)
  * when an expression fails at run time, is too long or takes too many steps.
  */
 enum tp_err tp_template_render(const struct tp_template *tpl, struct tp_request *req,

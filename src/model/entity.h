@@ -7,6 +7,7 @@
 #ifndef TP_MODEL_ENTITY_H
 #define TP_MODEL_ENTITY_H
 
+#include "turnpike/check.h"
 #include "turnpike/err.h"
 #include "turnpike/field.h"
 #include "turnpike/plugin.h"
@@ -46,8 +47,9 @@ enum tp_write { TP_INSERT, TP_UPSERT, TP_UPDATE };
  * INSERT, UPSERT: shorthands, automatic fields, defaults. UPDATE: `stored` is merged with the input by
  * Kong's rules (records field by field, everything else replaced). Then all field checks and entity
  * checks; for plugins, `config` against the plugin's own table in `registry`.
+ * UPSERT: where `stored` is given the value keeps its id, whatever the input says.
  * `now_s`: epoch seconds for timestamps. Foreign keys stay as given: {"id": …} or by another unique field
- * ({"name": …}); the caller resolves the latter before (tp_entity_foreign_names).
+ * ({"name": …}); the caller resolves the latter before, since without an id they are refused here.
  *
  * TP_OK: *out is owned by the caller. TP_ERR_INVALID: *errors is Kong's `fields` tree, owned;
  * tp_errors_message renders it.
@@ -55,6 +57,20 @@ enum tp_write { TP_INSERT, TP_UPSERT, TP_UPDATE };
 enum tp_err tp_entity_prepare(const struct tp_entity *entity, const struct tp_registry *registry,
                               enum tp_write write, const json_t *input, const json_t *stored,
                               int64_t now_s, json_t **out, json_t **errors);
+
+/*
+ * The plugin that a row of that name runs: a bundled one, or for a clone such as "request-transformer_1251" the one
+ * named before the underscore. *priority (may be NULL): the plugin's own, or the clone's number. NULL: none.
+ * Whether the name is enabled is for the caller's plugin set to say.
+ */
+const struct tp_plugin *tp_plugin_find(const struct tp_registry *registry, struct tp_str name, int *priority);
+
+/*
+ * Options beside the fields (ttl of entities that have one). False: *options is the object of messages that Kong
+ * answers with code 11 ({"ttl": "must be …"}), owned. Call before tp_entity_prepare, which would report
+ * the same among the fields.
+ */
+bool tp_entity_options_valid(const struct tp_entity *entity, const json_t *input, json_t **options);
 
 /* "2 schema violations (a: x; b: y)" for a `fields` tree. Owned text. */
 char *tp_errors_message(const json_t *errors);
