@@ -86,7 +86,7 @@ void tp_store_fault_fini(struct tp_store_fault *fault);
 
 enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity,
                          const struct tp_uuid *id, json_t **out);
-/* By a unique field. */
+/* By a unique field; TP_ERR_NOT_FOUND, too, for one that is not unique. */
 enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *entity, const char *field,
                             struct tp_str value, json_t **out);
 
