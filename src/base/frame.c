@@ -37,19 +37,13 @@ static uint64_t get_u64(const char *p)
 static size_t fixed_size(uint8_t type)
 {
     switch (type) {
-    case TP_FRAME_HELLO:
-        return 4 + 8;
-    case TP_FRAME_STATE:
-        return 8 + 8 + 8;
-    case TP_FRAME_ACK:
-        return 8;
-    case TP_FRAME_BYE:
-        return 0;
+    case TP_FRAME_HELLO: return 4 + 8;
+    case TP_FRAME_STATE: return 8 + 8 + 8;
+    case TP_FRAME_ACK: return 8;
+    case TP_FRAME_BYE: return 0;
     case TP_FRAME_CALL:
-    case TP_FRAME_REPLY:
-        return 4 + 4;
-    default:
-        return SIZE_MAX;
+    case TP_FRAME_REPLY: return 4 + 4;
+    default: return SIZE_MAX;
     }
 }
 
@@ -81,11 +75,8 @@ void tp_frame_encode(struct tp_buf *out, const struct tp_frame *frame)
         put_u64(out, frame->position);
         put_u64(out, frame->plan);
         break;
-    case TP_FRAME_ACK:
-        put_u64(out, frame->position);
-        break;
-    case TP_FRAME_BYE:
-        break;
+    case TP_FRAME_ACK: put_u64(out, frame->position); break;
+    case TP_FRAME_BYE: break;
     case TP_FRAME_CALL:
     case TP_FRAME_REPLY:
         put_u32(out, frame->id);
@@ -109,11 +100,8 @@ static void decode_payload(struct tp_str payload, struct tp_frame *frame)
         frame->position = get_u64(p + 8);
         frame->plan = get_u64(p + 16);
         break;
-    case TP_FRAME_ACK:
-        frame->position = get_u64(p);
-        break;
-    case TP_FRAME_BYE:
-        break;
+    case TP_FRAME_ACK: frame->position = get_u64(p); break;
+    case TP_FRAME_BYE: break;
     case TP_FRAME_CALL:
     case TP_FRAME_REPLY:
         frame->id = get_u32(p);

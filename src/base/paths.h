@@ -5,6 +5,11 @@
 #define TP_BASE_PATHS_H
 
 #define TP_PATH_SETTINGS "run/settings.json" /* effective settings, flat JSON: read by control and by the module */
+#define TP_PATH_SECRETS "run/secrets.json"   /* the secret ones in clear, mode 0600: read by control */
+#define TP_PATH_CONTROL_PID "run/control.pid"
+#define TP_PATH_CONTROL_LOCK "run/control.lock" /* held by control while it lives */
+#define TP_PATH_RELOAD "run/reload"           /* how the last reload ended: "ok" or why not */
+#define TP_PATH_START_LOG "logs/turnpike.log" /* the supervisor in the background, and what its children say */
 #define TP_PATH_NGINX_CONF "run/nginx.conf"  /* rendered at start */
 #define TP_PATH_PID "run/turnpike.pid"       /* the supervisor's; locked while it lives */
 #define TP_PATH_NGINX_PID "run/nginx.pid"

@@ -37,8 +37,8 @@ void tp_publisher_kick(struct tp_publisher *publisher);
  * TP_ERR_TIMEOUT: still pending. Others (TP_ERR_FULL …): the read model could not take it; `fault` says why. The feed
  * goes on trying in every case.
  */
-enum tp_err tp_publisher_wait(struct tp_publisher *publisher, uint64_t position, int64_t timeout_ms,
-                              char *fault, size_t fault_size);
+enum tp_err tp_publisher_wait(struct tp_publisher *publisher, uint64_t position, int64_t timeout_ms, char *fault,
+                              size_t fault_size);
 
 struct tp_publisher_status {
     bool database_reachable;

@@ -19,14 +19,14 @@ struct tp_service {
     struct tp_str protocol; /* http https grpc grpcs tcp tls … */
     struct tp_str host;
     int64_t port;
-    struct tp_str path;     /* absent: "/" */
-    int64_t retries;        /* TP_INT_NULL: 5 */
+    struct tp_str path;                                   /* absent: "/" */
+    int64_t retries;                                      /* TP_INT_NULL: 5 */
     int64_t connect_timeout, write_timeout, read_timeout; /* ms */
     enum tp_tristate tls_verify;
     int64_t tls_verify_depth;
     struct tp_list ca_certificates; /* of struct tp_str */
     struct tp_uuid client_certificate;
-    struct tp_str json;     /* the entity as the Admin API shows it: for logs */
+    struct tp_str json; /* the entity as the Admin API shows it: for logs */
 };
 
 struct tp_route_ip {
@@ -53,8 +53,8 @@ struct tp_route {
     bool preserve_host;
     bool request_buffering, response_buffering;
     int64_t created_at;
-    struct tp_uuid service_id;         /* nil: none */
-    const struct tp_service *service;  /* NULL: none */
+    struct tp_uuid service_id;        /* nil: none */
+    const struct tp_service *service; /* NULL: none */
     struct tp_str json;
 };
 
@@ -67,10 +67,10 @@ struct tp_ordering {
 struct tp_plugin_row {
     struct tp_uuid id;
     const struct tp_plugin *plugin;
-    struct tp_str name;        /* as configured: clones differ from plugin->name */
-    int priority;              /* of the name: clones differ from plugin->priority */
+    struct tp_str name;            /* as configured: clones differ from plugin->name */
+    int priority;                  /* of the name: clones differ from plugin->priority */
     struct tp_uuid route, service; /* nil: any */
-    const void *conf;          /* decoded, plugin->conf_size bytes */
+    const void *conf;              /* decoded, plugin->conf_size bytes */
     struct tp_ordering ordering;
     uint64_t revision;
 };
@@ -95,8 +95,8 @@ struct tp_enabled_plugin {
     int priority;
 };
 /* TP_ERR_INVALID: an unknown name; the diag lists what there is. Owned. */
-enum tp_err tp_plugin_set_new(struct tp_plugin_set **out, const struct tp_registry *registry,
-                              struct tp_str setting, struct tp_diag *diag);
+enum tp_err tp_plugin_set_new(struct tp_plugin_set **out, const struct tp_registry *registry, struct tp_str setting,
+                              struct tp_diag *diag);
 void tp_plugin_set_free(struct tp_plugin_set *set);
 const struct tp_enabled_plugin *tp_plugin_set_find(const struct tp_plugin_set *set, struct tp_str name);
 size_t tp_plugin_set_list(const struct tp_plugin_set *set, const struct tp_enabled_plugin **out);
