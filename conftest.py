@@ -8,6 +8,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "tests"))
 
 from support.gateway import Gateway, free_port  # noqa: E402
+from support.names import NameServer  # noqa: E402
 from support.origins import Origin, redis_server  # noqa: E402
 
 KINDS = ["plugins", "key-auths", "routes", "services", "consumers"]
@@ -47,3 +48,9 @@ def redis():
     with redis_server(port) as process:
         process.port = port
         yield process
+
+
+@pytest.fixture
+def name_server():
+    with NameServer() as server:
+        yield server

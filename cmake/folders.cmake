@@ -73,9 +73,14 @@ turnpike_folder(control)
 target_link_libraries(tp_control PUBLIC tp_store tp_plugins PkgConfig::libmicrohttpd PkgConfig::libcurl
                       PkgConfig::yaml_0_1)
 
-file(GLOB_RECURSE cli_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/cli/*.c")
-list(FILTER cli_sources EXCLUDE REGEX "/test_[^/]*\\.c$")
-if(cli_sources)
-  add_executable(turnpike ${cli_sources})
-  target_link_libraries(turnpike PRIVATE tp_control)
+# The command: all but main.c is a library, for the unit tests.
+turnpike_folder(cli)
+get_target_property(cli_sources tp_cli SOURCES)
+list(FILTER cli_sources EXCLUDE REGEX "/main\\.c$")
+set_target_properties(tp_cli PROPERTIES SOURCES "${cli_sources}")
+target_link_libraries(tp_cli PUBLIC tp_control ${LMDB_LIBRARY})
+if(EXISTS "${CMAKE_SOURCE_DIR}/src/cli/main.c")
+  add_executable(turnpike "${CMAKE_SOURCE_DIR}/src/cli/main.c")
+  target_link_libraries(turnpike PRIVATE tp_cli)
 endif()
+# The nginx module: cmake/module.cmake.

@@ -16,6 +16,9 @@ foreach(file ${test_files})
   get_filename_component(name ${file} NAME_WE)
   add_executable(${name} ${file})
   target_link_libraries(${name} PRIVATE tp_test_support tp_control)
+  if(file MATCHES "/tests/unit/cli/") # the others need not wait for it
+    target_link_libraries(${name} PRIVATE tp_cli)
+  endif()
   add_test(NAME ${name} COMMAND ${name})
 endforeach()
 

@@ -57,7 +57,7 @@ struct tp_conn_options {
 struct tp_engine_ops {
     int64_t (*now_ms)(struct tp_engine *engine);
 
-    /* Run `tp_request_run(req)` soon, from the event loop. */
+    /* Run `tp_request_run(req)` soon, from the event loop, never from inside this call; not when req was freed meanwhile. */
     void (*wake)(struct tp_request *req);
 
     /* One timer a request: on_timer after delay; setting replaces. */
@@ -70,7 +70,10 @@ struct tp_engine_ops {
      */
     enum tp_err (*body_read)(struct tp_request *req, uint64_t max, struct tp_str *out);
 
-    /* Answer from here: head, then body, then done. The head is in req (tp_request_answer). */
+    /*
+     * Answer from here: call tp_request_on_response_head, send the head (tp_request_answer), pass the body through
+     * tp_request_on_body_chunk when tp_request_wants_body, then done. May do all of it at once and free req.
+     */
     void (*send)(struct tp_request *req, struct tp_str body);
 
     /* Addresses of a name: TP_OK with the list in the request's arena, or TP_ERR_AGAIN and later tp_request_on_resolved. */
@@ -78,7 +81,7 @@ struct tp_engine_ops {
 
     /*
      * Proxy to req's target and addresses; the upstream request is made from req's method, path, query and headers
-     * (gateway/upstream.h writes it). Then tp_request_on_response_head, …_on_body_chunk, …_on_done.
+     * (tp_request_write_upstream). Then tp_request_on_response_head, …_on_body_chunk, …_on_done.
      */
     void (*proxy)(struct tp_request *req, const struct tp_target *target, const struct tp_address *addresses,
                   size_t count);

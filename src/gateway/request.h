@@ -15,8 +15,12 @@
 
 #include "gateway/gateway.h"
 
-/* What the engine knows of a request when it starts; text lives as long as the request. */
+/*
+ * What the engine knows of a request when it starts; text lives as long as the request. The engine's parser
+ * guarantees: the method is a token, no CR, LF or NUL in any text.
+ */
 struct tp_request_input {
+    struct tp_str request_id;    /* 32 hex digits; absent: drawn by tp_request_new */
     struct tp_str method;
     struct tp_str target;        /* as in the request line: path?query */
     struct tp_str host_header;   /* data NULL: none */
@@ -44,6 +48,18 @@ struct tp_gateway *tp_request_gateway(const struct tp_request *req);
 /* Run steps until one waits, or the request is handed to ops.proxy or ops.send. */
 void tp_request_run(struct tp_request *req);
 
+/*
+ * The request target as logs may show it: protected captures are "******". Until the plugin that protects has run it
+ * is the target as sent. Never log the target in another way.
+ */
+struct tp_str tp_request_log_target(const struct tp_request *req);
+
+/* What a plugin asked of the body: 0 when it may be of any length; and the body it put in place of the client's. */
+uint64_t tp_request_body_limit(const struct tp_request *req);
+bool tp_request_replaced_body(const struct tp_request *req, struct tp_str *out);
+/* The body grew over the limit before the upstream answered: make the 413. */
+void tp_request_on_body_too_large(struct tp_request *req);
+
 /* Engine's completions; each may run steps. */
 void tp_request_on_timer(struct tp_request *req);
 void tp_request_on_body(struct tp_request *req, enum tp_err err, struct tp_str body);
@@ -60,6 +76,8 @@ struct tp_answer {
     bool drop_length;          /* a plugin changes the body: no Content-Length */
 };
 struct tp_answer *tp_request_answer(struct tp_request *req);
+/* For the engine, filling it from the upstream; *borrows* the text. */
+void tp_answer_add(struct tp_request *req, struct tp_str name, struct tp_str value);
 
 /*
  * The upstream's head arrived (or ops.send is about to send ours, or proxying failed and `status` is 502, 504 …):
@@ -88,7 +106,10 @@ struct tp_measures *tp_request_measures(struct tp_request *req);
 /* The request is over (answered, failed, or the client left): the log step. Then tp_request_free. */
 void tp_request_on_done(struct tp_request *req);
 
-/* Proxying failed before an answer: make the error page. `status` 502, 503, 504 … */
+/*
+ * Proxying failed before an answer (502, 503, 504 …), or the engine itself refuses the request (400, 408, 413, 414, 494 …),
+ * then also at an earlier step or before any: make the error page.
+ */
 void tp_request_on_proxy_failed(struct tp_request *req, int status);
 
 /* --- For the engine's writer of the upstream request ------------------------------------------ */

@@ -101,6 +101,7 @@ class Gateway:
     def __init__(self, prefix=None, proxy_listen=None, admin_listen=None, settings=None, environment=None, wait=True):
         self.own_prefix = prefix is None
         self.prefix = pathlib.Path(prefix or tempfile.mkdtemp(prefix="turnpike-test-"))
+        self.prefix.chmod(0o755)  # workers run as another user, where tests run as root
         self.proxy_port = int(proxy_listen.rsplit(":", 1)[1]) if proxy_listen else free_port()
         self.admin_port = int(admin_listen.rsplit(":", 1)[1]) if admin_listen else free_port()
         self.settings = {"proxy_listen": f"127.0.0.1:{self.proxy_port}", "admin_listen": f"127.0.0.1:{self.admin_port}",

@@ -1,0 +1,141 @@
+"""key-auth through the whole gateway: a key works at once, stops at once, and is seen nowhere."""
+import pytest
+
+from support.gateway import free_port
+from support.origins import answer
+
+pytestmark = pytest.mark.asan
+
+KEY = "sesame-open-0123456789"
+
+
+def protected(gateway, url, config=None, **route):
+    service = gateway.admin.service(url=url, route={"paths": ["/"], **route})
+    gateway.admin.plugin("key-auth", config, service=service)
+    return service
+
+
+@pytest.mark.parametrize("path, headers", [("/", {"apikey": KEY}), (f"/?apikey={KEY}", {}), ("/", {"ApiKey": KEY})])
+def test_the_key_opens_from_header_and_query(gateway, origin, path, headers):
+    protected(gateway, origin.url)
+    gateway.admin.consumer("ann", KEY)
+    assert gateway.get(path, headers).status == 200
+    request = origin.requests[0]
+    assert request.header("x-consumer-username") == "ann"
+    assert len(request.header("x-credential-identifier")) == 36
+
+
+def test_refusals_say_why_and_in_the_callers_language(gateway, origin):
+    protected(gateway, origin.url, {"realm": "weather"})
+    reply = gateway.get("/")
+    assert (reply.status, reply.json()["message"]) == (401, "No API key found in request")
+    assert reply.header("www-authenticate") == 'Key realm="weather"'
+    reply = gateway.get("/", {"apikey": "wrong", "Accept": "text/html"})
+    assert reply.status == 401 and b"<p>Unauthorized.</p>" in reply.raw
+    assert gateway.get("/?apikey=a&apikey=b").json()["message"] == "Duplicate API key found"
+    assert origin.requests == []
+
+
+def test_a_new_key_works_at_once_and_a_revoked_one_stops_at_once(gateway, origin):
+    protected(gateway, origin.url)
+    consumer = gateway.admin.consumer("ann")
+    for n in range(20):
+        credential = gateway.admin.create(f"/consumers/{consumer['id']}/key-auth", key=f"key-{n}")
+        assert gateway.get("/", {"apikey": f"key-{n}"}).status == 200
+        gateway.admin.delete(f"/key-auths/{credential['id']}")
+        assert gateway.get("/", {"apikey": f"key-{n}"}).status == 401
+
+
+def test_deleting_a_consumer_revokes_its_keys(gateway, origin):
+    protected(gateway, origin.url)
+    consumer = gateway.admin.consumer("ann", KEY)
+    assert gateway.get("/", {"apikey": KEY}).status == 200
+    gateway.admin.delete(f"/consumers/{consumer['id']}")
+    assert gateway.get("/", {"apikey": KEY}).status == 401
+
+
+def test_a_key_with_a_ttl_expires(gateway, origin):
+    import time
+    protected(gateway, origin.url)
+    consumer = gateway.admin.consumer("ann")
+    gateway.admin.create(f"/consumers/{consumer['id']}/key-auth", key=KEY, ttl=1)
+    assert gateway.get("/", {"apikey": KEY}).status == 200
+    time.sleep(2.1)
+    assert gateway.get("/", {"apikey": KEY}).status == 401
+
+
+def test_hidden_keys_do_not_reach_the_upstream(gateway, origin):
+    protected(gateway, origin.url, {"hide_credentials": True})
+    gateway.admin.consumer("ann", KEY)
+    gateway.get(f"/x?a=1&apikey={KEY}&b=2")
+    gateway.get("/", {"apikey": KEY})
+    assert origin.requests[0].target == "/x?a=1&b=2"
+    for request in origin.requests:
+        assert KEY.encode() not in request.raw_head
+
+
+def test_the_key_in_a_body(gateway, origin):
+    protected(gateway, origin.url, {"key_in_body": True, "hide_credentials": True})
+    gateway.admin.consumer("ann", KEY)
+    assert gateway.post("/", {"apikey": KEY, "rest": 1}).status == 200
+    assert KEY.encode() not in origin.requests[0].body and b"rest" in origin.requests[0].body
+
+
+def test_anonymous_callers_pass_as_the_anonymous_consumer(gateway, origin):
+    gateway.admin.consumer("nobody")
+    protected(gateway, origin.url, {"anonymous": "nobody"})
+    assert gateway.get("/", {"X-Consumer-Username": "forged", "X-Credential-Identifier": "forged"}).status == 200
+    request = origin.requests[0]
+    assert request.header("x-anonymous-consumer") == "true"
+    assert request.all("x-consumer-username") == ["nobody"]
+    assert request.header("x-credential-identifier") is None
+
+
+# --- the key in the path
+
+
+PATH = r"~/forecast/(?<key>[^/,]+)/(?<place>.+)$"
+
+
+def by_path(gateway, url, hide=True):
+    service = gateway.admin.service(url=url, route={"paths": [PATH], "strip_path": False})
+    gateway.admin.plugin("key-auth", {"key_in_path": "key", "hide_credentials": hide}, service=service)
+    gateway.admin.consumer("ann", KEY)
+
+
+def test_the_key_in_the_path_opens_and_is_cut_out(gateway, origin):
+    by_path(gateway, origin.url)
+    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69").status == 200
+    assert gateway.get("/forecast/wrong/45.42,-75.69").status == 401
+    assert [r.target for r in origin.requests] == ["/forecast/45.42,-75.69"]
+    assert KEY.encode() not in origin.requests[0].raw_head
+
+
+def test_a_shown_key_stays_in_the_path_but_not_in_forwarded_headers(gateway, origin):
+    by_path(gateway, origin.url, hide=False)
+    assert gateway.get(f"/forecast/{KEY}/x").status == 200
+    request = origin.requests[0]
+    assert KEY in request.target
+    assert not any(KEY in value for name, value in request.headers if name.lower().startswith("x-forwarded"))
+
+
+def test_no_file_of_the_instance_ever_holds_the_key(own_gateway, origin):
+    """Also while the upstream is down, when nginx writes the request and the upstream's URL into its error log."""
+    gateway = own_gateway(settings={"log_level": "info"})
+    service = gateway.admin.service(url=f"http://127.0.0.1:{free_port()}", retries=1,
+                                    route={"paths": [PATH], "strip_path": False})
+    gateway.admin.plugin("key-auth", {"key_in_path": "key"}, service=service)
+    consumer = gateway.admin.create("/consumers", username="ann")
+    gateway.admin.create(f"/consumers/{consumer['id']}/key-auth", key=KEY)
+    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69?x=1", {"Referer": f"http://a.test/forecast/{KEY}/1,2"}).status == 502
+    gateway.admin.patch(f"/services/{service['id']}", {"url": origin.url})
+    origin.script = lambda request, connection: b"garbage\r\n\r\n"
+    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69").status == 502
+    origin.script = answer()
+    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69").status == 200
+    gateway.process.terminate()
+    gateway.process.wait(20)
+    holders = [path for path in gateway.prefix.rglob("*") if path.is_file()
+               and "data" not in path.relative_to(gateway.prefix).parts  # the source of truth keeps what Kong keeps
+               and KEY.encode() in path.read_bytes()]
+    assert holders == []
