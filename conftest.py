@@ -1,7 +1,9 @@
 """Fixtures: `origin` (scripted upstream), `gateway` (a real one, emptied between tests), `own_gateway` (a factory)."""
 import contextlib
 import pathlib
+import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -54,3 +56,12 @@ def redis():
 def name_server():
     with NameServer() as server:
         yield server
+
+
+@pytest.fixture
+def tmp_path():
+    """A folder for one test that other users may enter, unlike pytest's own: workers run as another user than root."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="turnpike-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

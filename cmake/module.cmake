@@ -11,7 +11,6 @@
 # Leaks are off because nginx leaves its pools to the operating system; nginx pools also hide overruns inside
 # a block, which is why our own arenas poison.
 
-set(NGINX_SOURCE "/usr/share/nginx/src" CACHE PATH "Sources of nginx-dev")
 set(nginx_build "${CMAKE_BINARY_DIR}/nginx")
 
 # What of src/edge knows no nginx, for unit tests and fuzzers too.

@@ -12,7 +12,11 @@ set(TURNPIKE_SANITIZE "" CACHE STRING "address, thread, fuzzer or empty")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 add_compile_options(-Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wvla
                     -Wno-missing-field-initializers -fno-strict-aliasing -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
-add_compile_definitions(_GNU_SOURCE TURNPIKE_VERSION="${TURNPIKE_VERSION}")
+set(NGINX_SOURCE "/usr/share/nginx/src" CACHE PATH "Sources of nginx-dev")
+file(STRINGS "${NGINX_SOURCE}/src/core/nginx.h" nginx_version REGEX "define NGINX_VERSION ")
+string(REGEX REPLACE ".*\"(.*)\".*" "\\1" nginx_version "${nginx_version}")
+add_compile_definitions(_GNU_SOURCE TURNPIKE_VERSION="${TURNPIKE_VERSION}"
+                        TURNPIKE_NGINX_VERSION="${nginx_version}")
 include_directories(include src)
 
 if(TURNPIKE_SANITIZE STREQUAL "address")

@@ -86,6 +86,8 @@ def needs_later(line, plugins):
     for segment in segments:
         if segment in LATER_PATHS:
             return segment
+    if segments == ["schemas", "tags"]:
+        return "tags"
     if segments[:2] in (["schemas", "plugins"], ["plugins", "schema"]) and len(segments) > 2:
         name = segments[2]
         if name not in plugins and name != "validate" and line["status"] == 200:

@@ -87,7 +87,7 @@ def test_a_full_read_model_loses_nothing(own_gateway, origin):
     gateway.admin.service(url=origin.url, paths=["/"])
     kept, fault = [], None
     for n in range(4000):
-        reply = gateway.admin.post("/consumers", {"username": f"consumer-{n}", "custom_id": "x" * 200})
+        reply = gateway.admin.post("/consumers", {"username": f"consumer-{n}", "custom_id": "x" * 200 + str(n)})
         assert reply.status == 201, reply.body
         kept.append(reply.json()["id"])
         if reply.header("x-turnpike-served"):

@@ -1,19 +1,16 @@
 """https upstreams: verification, names, and a pool that never mixes those who verify with those who do not."""
-import pathlib
 import ssl
 import subprocess
-import threading
 
 import pytest
 
-from support.origins import Origin, answer
+from support.origins import Origin
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
+@pytest.fixture
+def certificate(tmp_path):
     """A self-signed certificate for good.test and 127.0.0.1, as (certificate, key) files."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=good.test", "-addext", "subjectAltName=DNS:good.test,IP:127.0.0.1",
                     "-keyout", str(key), "-out", str(cert)], check=True, capture_output=True)

@@ -1,4 +1,5 @@
-/* The head of an upstream's answer from any bytes, whole and in two pieces: same verdict, all headers inside the text. */
+/* The head of an upstream's answer from any bytes, whole and in two pieces: same verdict, all headers inside the text.
+ */
 #include "edge/upstream_parse.h"
 
 #include "turnpike/err.h"

@@ -274,8 +274,7 @@ static void answer(struct tp_admin_call *call)
     }
     handler = find_handler(call, &call->endpoint->on);
     if (!handler) {
-        tp_admin_method_not_allowed(call);
-        tp_admin_reply_header(call, "Allow", allowed_methods(call, &call->endpoint->on));
+        tp_admin_method_not_allowed(call); /* without Allow, as Kong answers */
         return;
     }
     if (tp_admin_pairs_parse(call->arena, call->query, &call->args)) {
