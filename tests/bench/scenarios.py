@@ -206,11 +206,11 @@ def consumer_id(i):
 def write_keys(path, keys, consumer_rows):
     with open(path, "w") as out:
         for i in range(keys):
-            out.write(json.dumps({"entity": "consumers", "value": {"id": consumer_id(i), "username": f"user-{i:07d}"}}) + "\n")
-            out.write(json.dumps({"entity": "keyauth_credentials", "value": {
+            out.write(json.dumps({"consumers": {"id": consumer_id(i), "username": f"user-{i:07d}"}}) + "\n")
+            out.write(json.dumps({"keyauth_credentials": {
                 "id": f"00000001-0000-4000-8000-{i:012d}", "consumer": {"id": consumer_id(i)}, "key": f"key-{i:07d}"}}) + "\n")
         for i in range(consumer_rows):
-            out.write(json.dumps({"entity": "plugins", "value": {
+            out.write(json.dumps({"plugins": {
                 "name": "rate-limiting", "consumer": {"id": consumer_id(i)}, "config": {"month": 4_000_000_000}}}) + "\n")
 
 

@@ -46,7 +46,10 @@ class Traffic(threading.Thread):
 
 
 def dead(pid):
-    return not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
+    try:
+        return "Z" in open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1][:3]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def kill(gateway, what):

@@ -17,6 +17,6 @@ def test_the_10001st_call_of_a_month_is_a_429(own_gateway, origin):
         answer = connection.getresponse()
         answer.read()
         statuses.append(answer.status)
-        if n % 1000 == 0:
+        if n % 1000 == 0 and n < 10_000:
             assert answer.headers["X-Forecast-API-Calls"] == str(n + 1)
     assert statuses == [200] * 10_000 + [429]

@@ -1,0 +1,214 @@
+/* Parsing of an upstream's head: upstream_parse.h. */
+#include "edge/upstream_parse.h"
+
+enum {
+    MAX_CONNECTION_TOKENS = 32, /* names in Connection that are looked at; more is no honest server */
+};
+
+void tp_edge_head_reset(struct tp_edge_head *head)
+{
+    *head = (struct tp_edge_head){ .content_length = -1 };
+}
+
+enum tp_err tp_edge_head_scan(struct tp_edge_head *head, struct tp_str in, size_t *size)
+{
+    for (;;) {
+        struct tp_str rest = tp_str_from(in, head->scanned);
+        const char *newline = rest.len ? memchr(rest.data, '\n', rest.len) : NULL;
+        size_t length;
+
+        if (!newline)
+            return TP_ERR_AGAIN;
+        length = (size_t)(newline - rest.data);
+        head->scanned += length + 1;
+        if (length == 0 || (length == 1 && rest.data[0] == '\r')) {
+            *size = head->scanned;
+            return TP_OK;
+        }
+        head->lines++;
+    }
+}
+
+/* The next line of the head, without its end. False at the empty line. */
+static bool next_line(struct tp_str *rest, struct tp_str *line)
+{
+    const char *newline = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
+
+    if (!newline)
+        return false;
+    *line = tp_str_make(rest->data, (size_t)(newline - rest->data));
+    *rest = tp_str_from(*rest, line->len + 1);
+    if (line->len && line->data[line->len - 1] == '\r')
+        line->len--;
+    return line->len > 0;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* "HTTP/1.1 200 OK" (RFC 9112 §4); the text behind the code may be missing with its space. */
+static bool parse_status_line(struct tp_edge_head *head, struct tp_str line)
+{
+    const char *p = line.data;
+
+    if (line.len < 12 || memcmp(p, "HTTP/1.", 7) != 0 || !is_digit(p[7]) || p[8] != ' ')
+        return false;
+    if (!is_digit(p[9]) || !is_digit(p[10]) || !is_digit(p[11]) || (line.len > 12 && p[12] != ' '))
+        return false;
+    head->version = p[7] == '0' ? 10 : 11;
+    head->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
+    head->status_text = tp_str_from(line, 9);
+    head->close = head->version == 10;
+    return head->status >= 100 && memchr(p, '\r', line.len) == NULL;
+}
+
+/* Characters of a header's name (RFC 9110 §5.6.2). */
+static const bool token_chars[256] = {
+    ['!'] = true, ['#'] = true, ['$'] = true, ['%'] = true,         ['&'] = true,         ['\''] = true,
+    ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,         ['^'] = true,         ['_'] = true,
+    ['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+};
+
+static bool parse_header(struct tp_str line, struct tp_header *out)
+{
+    size_t n = 0;
+
+    while (n < line.len && token_chars[(unsigned char)line.data[n]])
+        n++;
+    if (n == 0 || n == line.len || line.data[n] != ':')
+        return false;
+    out->name = tp_str_head(line, n);
+    out->value = tp_str_trim(tp_str_from(line, n + 1));
+    return out->value.len == 0 || memchr(out->value.data, '\r', out->value.len) == NULL;
+}
+
+/* What Connection names, over all its lines. */
+struct hop_names {
+    struct tp_str names[MAX_CONNECTION_TOKENS];
+    size_t count;
+};
+
+static bool read_connection(struct tp_edge_head *head, struct hop_names *hops, struct tp_str value)
+{
+    struct tp_str token;
+
+    while (tp_str_next(&value, ',', &token)) {
+        token = tp_str_trim(token);
+        if (tp_str_eq_nocase(token, TP_STR("close"))) {
+            head->close = true;
+        } else if (tp_str_eq_nocase(token, TP_STR("keep-alive"))) {
+            head->close = false;
+        } else if (token.len && !tp_str_eq_nocase(token, TP_STR("upgrade"))) {
+            if (hops->count == MAX_CONNECTION_TOKENS)
+                return false;
+            hops->names[hops->count++] = token;
+        }
+    }
+    return true;
+}
+
+/*
+ * Length and framing decide where this answer ends and the next one begins, so anything ambiguous is refused
+ * (RFC 9112 §6.3): two lengths, a length beside a transfer coding, a coding we do not know.
+ */
+static bool read_length(struct tp_edge_head *head, struct tp_str value)
+{
+    int64_t length;
+
+    if (head->content_length >= 0 || !value.len || !is_digit(value.data[0]) || !tp_str_to_i64(value, &length))
+        return false;
+    head->content_length = length;
+    return true;
+}
+
+static bool read_transfer_encoding(struct tp_edge_head *head, struct tp_str value)
+{
+    if (head->chunked || !tp_str_eq_nocase(value, TP_STR("chunked")))
+        return false;
+    head->chunked = true;
+    return true;
+}
+
+enum header_verdict { HEADER_KEEP, HEADER_DROP, HEADER_BAD };
+
+static enum header_verdict judge(bool ok, enum header_verdict when_ok)
+{
+    return ok ? when_ok : HEADER_BAD;
+}
+
+#define IS(header, literal) tp_str_eq_nocase((header)->name, TP_STR(literal))
+
+/* By length first: nearly all headers need no comparison at all. */
+static enum header_verdict read_known(struct tp_edge_head *head, struct hop_names *hops, const struct tp_header *h)
+{
+    switch (h->name.len) {
+    case 5: return IS(h, "X-Pad") ? HEADER_DROP : HEADER_KEEP;
+    case 7:
+        if (!IS(h, "Upgrade"))
+            return HEADER_KEEP;
+        head->upgrade_websocket = tp_str_eq_nocase(h->value, TP_STR("websocket"));
+        return head->status == 101 ? HEADER_KEEP : HEADER_DROP;
+    case 10:
+        if (IS(h, "Connection"))
+            return judge(read_connection(head, hops, h->value), HEADER_DROP);
+        return IS(h, "Keep-Alive") ? HEADER_DROP : HEADER_KEEP;
+    case 14:
+        if (IS(h, "Content-Length"))
+            return judge(read_length(head, h->value), HEADER_KEEP);
+        break;
+    case 16:
+        if (IS(h, "Proxy-Connection"))
+            return HEADER_DROP;
+        break;
+    case 17:
+        if (IS(h, "Transfer-Encoding"))
+            return judge(read_transfer_encoding(head, h->value), HEADER_DROP);
+        break;
+    default: break;
+    }
+    return h->name.len > 8 && h->name.data[1] == '-' && tp_str_starts_nocase(h->name, TP_STR("x-accel-")) ? HEADER_DROP
+                                                                                                          : HEADER_KEEP;
+}
+
+static size_t drop_hops(const struct hop_names *hops, struct tp_header *headers, size_t count)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        bool drop = false;
+
+        for (size_t j = 0; j < hops->count && !drop; j++)
+            drop = tp_str_eq_nocase(headers[i].name, hops->names[j]);
+        /* framing is ours to judge: Connection cannot name it away */
+        if (!drop || tp_str_eq_nocase(headers[i].name, TP_STR("content-length")))
+            headers[kept++] = headers[i];
+    }
+    return kept;
+}
+
+enum tp_err tp_edge_head_parse(struct tp_edge_head *head, struct tp_str text, struct tp_header *headers,
+                               size_t capacity, size_t *count)
+{
+    struct hop_names hops;
+    struct tp_str line;
+    size_t n = 0;
+
+    hops.count = 0;
+    if (memchr(text.data, '\0', text.len) || !next_line(&text, &line) || !parse_status_line(head, line))
+        return TP_ERR_INVALID;
+    while (next_line(&text, &line)) {
+        if (n == capacity || !parse_header(line, &headers[n]))
+            return TP_ERR_INVALID;
+        switch (read_known(head, &hops, &headers[n])) {
+        case HEADER_BAD: return TP_ERR_INVALID;
+        case HEADER_KEEP: n++; break;
+        case HEADER_DROP: break;
+        }
+    }
+    if (head->chunked && (head->content_length >= 0 || head->version == 10))
+        return TP_ERR_INVALID;
+    *count = hops.count ? drop_hops(&hops, headers, n) : n;
+    return TP_OK;
+}
