@@ -1,9 +1,8 @@
 # Verbs for people. CMake and Ninja do the work; every verb can be run on a fresh checkout after scripts/bootstrap.
 BUILD ?= build
-PYTHON := /usr/bin/python3
 export TURNPIKE_BUILD := $(CURDIR)/$(BUILD)
 
-.PHONY: build run test test-fast unit e2e conformance check asan tsan fuzz fuzz-replay bench bench-quick compat fmt fmt-check lint web new-plugin clean help
+.PHONY: build run test test-fast unit e2e conformance check asan tsan fuzz bench bench-quick compat fmt fmt-check lint lint-changed web new-plugin clean help
 
 build: ## compile everything into build/
 	@cmake -S . -B $(BUILD) -G Ninja --log-level=WARNING >/dev/null
@@ -12,7 +11,8 @@ build: ## compile everything into build/
 run: ## install what is missing, build, start the demo gateway, print calls to try
 	@scripts/run-demo
 
-test: ## all that CI runs; ends with "N passed, N failed"
+test: ## install what the tests need, run all that CI runs; ends with "N passed, N failed"
+	@scripts/bootstrap --test
 	@scripts/run-tests all
 
 test-fast: ## unit tests, checks and the quick end-to-end tests, under two minutes
@@ -41,20 +41,26 @@ tsan: ## unit tests with threads under the thread sanitizer
 fuzz: ## each fuzz target for FUZZ_SECONDS (default 60)
 	@scripts/fuzz
 
-bench: ## the table of budgets (docs/bench.md)
+bench: build ## the table of budgets: the gateway against nginx's own proxy_pass
 	@tests/bench/run
 
-compat: ## extra checks with other people's tools; says which are missing
+bench-quick: build ## the same table in few rounds: to see that it works
+	@tests/bench/run --quick
+
+compat: build ## extra checks with other people's tools; says which are missing
 	@scripts/compat
 
 fmt: ## format the C sources in place
 	@scripts/c-files | xargs clang-format -i
 
-fmt-check:
+fmt-check: ## say which C sources are not formatted
 	@scripts/c-files | xargs clang-format --dry-run --Werror
 
-lint: build ## clang-tidy over the C sources
-	@scripts/c-files | grep '\.c$$' | xargs -P 2 -n 8 clang-tidy --quiet -p $(BUILD)
+lint: ## clang-tidy over the C sources
+	@scripts/lint
+
+lint-changed: ## the same over those that differ from the last commit
+	@scripts/lint --changed
 
 web: ## build the web user interfaces (none yet)
 	@echo "There is no web interface yet: web/ comes with the Manager and the Portal."
@@ -62,8 +68,8 @@ web: ## build the web user interfaces (none yet)
 new-plugin: ## make src/plugins/<name> with a working plugin: make new-plugin NAME=my-plugin
 	@scripts/new-plugin "$(NAME)"
 
-clean:
+clean: ## remove all builds
 	@rm -rf $(BUILD) build-*
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16

@@ -28,7 +28,10 @@ def gateway(shared_gateway):
     for kind in KINDS:
         for item in shared_gateway.admin.get(f"/{kind}?size=1000").json()["data"]:
             shared_gateway.admin.delete(f"/{kind}/{item['id']}")
-    return shared_gateway
+    before = shared_gateway.sanitizer_reports()
+    yield shared_gateway
+    after = shared_gateway.sanitizer_reports()
+    assert after == before, f"a sanitizer reports:\n{after}"
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@
 set(nginx_build "${CMAKE_BINARY_DIR}/nginx")
 
 # What of src/edge knows no nginx, for unit tests and fuzzers too.
-add_library(tp_edge_plain STATIC src/edge/upstream_parse.c src/edge/settings.c)
+add_library(tp_edge_plain STATIC src/edge/first_bytes.c src/edge/upstream_parse.c
+  src/edge/settings.c)
 target_link_libraries(tp_edge_plain PUBLIC tp_gateway)
 
 file(GLOB_RECURSE edge_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/edge/*.c")
-list(FILTER edge_sources EXCLUDE REGEX "/(test_[^/]*|upstream_parse|settings)\\.c$")
+list(FILTER edge_sources EXCLUDE REGEX "/(test_[^/]*|first_bytes|upstream_parse|settings)\\.c$")
 
 if(edge_sources AND EXISTS "${NGINX_SOURCE}/configure" AND NOT TURNPIKE_SANITIZE MATCHES "thread|fuzzer")
   # "configure" and "auto" look for each other in the working directory; the package's folder is read only.
@@ -48,7 +49,7 @@ endif()
 
 # Tests are made after this file was read.
 function(turnpike_edge_tests)
-  foreach(name test_upstream_parse test_edge_settings fuzz_upstream_parse)
+  foreach(name test_first_bytes test_upstream_parse test_edge_settings fuzz_upstream_parse)
     if(TARGET ${name})
       target_link_libraries(${name} PRIVATE tp_edge_plain)
     endif()

@@ -31,10 +31,12 @@ void *tp_arena_calloc(struct tp_arena *arena, size_t count, size_t size);
 struct tp_str tp_arena_dup(struct tp_arena *arena, struct tp_str s);
 
 /* Text made by printf rules, with a NUL behind it (outside its length). */
-struct tp_str tp_arena_printf(struct tp_arena *arena, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+struct tp_str tp_arena_printf(struct tp_arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct tp_str tp_arena_vprintf(struct tp_arena *arena, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
+
+/* `n` in decimal, with a NUL behind it (outside its length). */
+struct tp_str tp_arena_decimal(struct tp_arena *arena, uint64_t n);
 
 /* a + b in one piece. */
 struct tp_str tp_arena_concat(struct tp_arena *arena, struct tp_str a, struct tp_str b);

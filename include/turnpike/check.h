@@ -12,11 +12,11 @@
 enum tp_check_kind {
     TP_CHECK_END = 0,
     TP_CHECK_AT_LEAST_ONE_OF,
-    TP_CHECK_ONLY_ONE_OF,         /* exactly one */
-    TP_CHECK_MUTUALLY_EXCLUSIVE,  /* one or none */
-    TP_CHECK_MUTUALLY_REQUIRED,   /* all or none */
-    TP_CHECK_CONDITIONAL,         /* if_field … then_field … */
-    TP_CHECK_CUSTOM,              /* fn, model/ and plugins' own; skipped when one of .fields is invalid */
+    TP_CHECK_ONLY_ONE_OF,        /* exactly one */
+    TP_CHECK_MUTUALLY_EXCLUSIVE, /* one or none */
+    TP_CHECK_MUTUALLY_REQUIRED,  /* all or none */
+    TP_CHECK_CONDITIONAL,        /* if_field … then_field … */
+    TP_CHECK_CUSTOM,             /* fn, model/ and plugins' own; skipped when one of .fields is invalid */
 };
 
 /* What a field's value must satisfy in a conditional; the first member that is set counts. */

@@ -70,9 +70,12 @@ struct tp_range {
     double max;
     bool set;
 };
+/* clang-format takes an initialiser in a macro for a block. */
+/* clang-format off */
 #define TP_BETWEEN(lo, hi) { .min = (lo), .max = (hi), .set = true }
 #define TP_AT_LEAST(n) TP_BETWEEN((n), TP_NO_LIMIT) /* for .length */
 #define TP_GREATER(n) { .min = (n), .set = true }   /* for .gt */
+/* clang-format on */
 #define TP_NO_LIMIT __builtin_inf()
 
 /*
@@ -89,31 +92,31 @@ struct tp_check;
 struct tp_field {
     const char *name;
     enum tp_type type;
-    bool decoded;    /* `offset` is valid */
+    bool decoded; /* `offset` is valid */
     bool tristate;
     size_t offset;
-    size_t size;     /* RECORD as list element: sizeof the C struct */
+    size_t size; /* RECORD as list element: sizeof the C struct */
 
     const char *about; /* one sentence for people: in the schema and in the docs */
     const char *def;   /* the default as JSON text; bare text is taken as a string ("10M") */
 
     bool required;
-    bool optional;       /* /schemas says "required": false; no other effect */
+    bool optional; /* /schemas says "required": false; no other effect */
     bool unique;
-    bool automatic;      /* filled by the server when absent: id, timestamps, random key */
-    bool nullable_text;  /* an empty text is allowed */
-    bool secret;         /* masked in logs, audit and UI */
-    bool referenceable;  /* may be {vault://…}; then other checks are skipped */
-    bool must_be_null;   /* Kong's eq = null */
-    bool write_only;     /* shorthand: accepted, translated, never stored under this name */
-    bool encrypted;      /* /schemas says so; no other effect */
-    bool extension;      /* ours, not Kong's: not in /schemas, and in answers only when it is set */
+    bool automatic;     /* filled by the server when absent: id, timestamps, random key */
+    bool nullable_text; /* an empty text is allowed */
+    bool secret;        /* masked in logs, audit and UI */
+    bool referenceable; /* may be {vault://…}; then other checks are skipped */
+    bool must_be_null;  /* Kong's eq = null */
+    bool write_only;    /* shorthand: accepted, translated, never stored under this name */
+    bool encrypted;     /* /schemas says so; no other effect */
+    bool extension;     /* ours, not Kong's: not in /schemas, and in answers only when it is set */
 
     struct tp_range between;
-    struct tp_range gt; /* .min only: "value must be greater than N" */
+    struct tp_range gt;     /* .min only: "value must be greater than N" */
     struct tp_range length; /* of text, arrays, sets, maps */
     const char *starts_with;
-    const char *match;             /* a Lua pattern; failure: "invalid value: X" */
+    const char *match; /* a Lua pattern; failure: "invalid value: X" */
     const struct tp_pattern *match_none, *match_all, *match_any;
     const char *match_any_err;
     const char *const *one_of;     /* ends with NULL; numbers too are written as text here */
@@ -135,17 +138,17 @@ struct tp_field {
     const char *alias_of;
 };
 
+/* clang-format off */
 /* A member of `strct` under its own name: TP_FIELD(struct conf, limit, INTEGER, .def = "5") */
-#define TP_FIELD(strct, member, kind, ...)                                                             \
-    TP_FIELD_AS(strct, member, #member, kind, __VA_ARGS__)
+#define TP_FIELD(strct, member, kind, ...) TP_FIELD_AS(strct, member, #member, kind, __VA_ARGS__)
 
 /* The same under another API name. */
-#define TP_FIELD_AS(strct, member, api_name, kind, ...)                                                \
-    { .name = (api_name), .type = TP_TYPE_##kind, .decoded = true,                                     \
-      .offset = offsetof(strct, member), __VA_ARGS__ }
+#define TP_FIELD_AS(strct, member, api_name, kind, ...) \
+    { .name = (api_name), .type = TP_TYPE_##kind, .decoded = true, .offset = offsetof(strct, member), __VA_ARGS__ }
 
 /* A field that is validated and stored but not decoded into C. */
 #define TP_FIELD_ONLY(api_name, kind, ...) { .name = (api_name), .type = TP_TYPE_##kind, __VA_ARGS__ }
+/* clang-format on */
 
 /* All protocols that Kong knows, sorted; ends with NULL. */
 extern const char *const tp_protocols_all[];

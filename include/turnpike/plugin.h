@@ -15,9 +15,9 @@ struct tp_entity; /* model/entity.h: entities that a plugin owns */
 struct tp_diag;
 
 struct tp_plugin {
-    const char *name;    /* API name, with dashes */
-    int priority;        /* high first; equal: name descending */
-    size_t conf_size;    /* sizeof the decoded configuration */
+    const char *name; /* API name, with dashes */
+    int priority;     /* high first; equal: name descending */
+    size_t conf_size; /* sizeof the decoded configuration */
     const struct tp_field *fields;
     const struct tp_check *checks; /* paths start with "config." */
     const char *const *protocols;  /* accepted and default; NULL: grpc grpcs http https */

@@ -35,27 +35,26 @@ enum tp_quota_table { TP_QUOTA_IDENTITIES, TP_QUOTA_ADDRESSES };
 struct tp_quota_key {
     enum tp_quota_table table;
     struct tp_uuid instance; /* the plugin row, or the plan: what the counter belongs to */
-    struct tp_str identity;  /* consumer id, address, path … */
+    struct tp_str identity;  /* address, path …; absent: `id` */
+    struct tp_uuid id;       /* of the consumer, credential or service that is counted */
 };
 
 struct tp_quota_state {
-    double limit[TP_PERIODS];     /* in: NaN: no limit for that period */
-    uint64_t used[TP_PERIODS];    /* out: calls counted in the window, this one included when taken */
+    double limit[TP_PERIODS];            /* in: NaN: no limit for that period */
+    uint64_t used[TP_PERIODS];           /* out: calls counted in the window, this one included when taken */
     struct tp_window window[TP_PERIODS]; /* out, for limited periods */
-    bool refused;                 /* out */
-    enum tp_period refused_by;    /* out: the longest period without room */
+    bool refused;                        /* out */
+    enum tp_period refused_by;           /* out: the longest period without room */
 };
 
 /*
  * Take one call. Exact under any concurrency: with a limit of N exactly N are taken in a window.
  * Never waits. A table without room for a new counter evicts (expired first, then the lowest count).
  */
-void tp_quota_take(struct tp_request *req, const struct tp_quota_key *key, bool flat,
-                   struct tp_quota_state *state);
+void tp_quota_take(struct tp_request *req, const struct tp_quota_key *key, bool flat, struct tp_quota_state *state);
 
 /* What is used, taking nothing. */
-void tp_quota_peek(struct tp_request *req, const struct tp_quota_key *key, bool flat,
-                   struct tp_quota_state *state);
+void tp_quota_peek(struct tp_request *req, const struct tp_quota_key *key, bool flat, struct tp_quota_state *state);
 
 /* The node's setting for `flat`, where a plugin's configuration does not say. */
 bool tp_quota_flat_by_default(const struct tp_request *req);

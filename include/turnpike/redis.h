@@ -39,8 +39,8 @@ struct tp_redis_reply {
  * Send one command (argv, binary safe) and go on in `fn`, exactly once. There,
  * tp_redis_result gives the reply or the error. `return tp_redis_call(…)` is the whole use.
  */
-enum tp_verdict tp_redis_call(struct tp_request *req, const struct tp_redis_conf *server,
-                              const struct tp_str *argv, size_t argc, tp_resume_fn fn, void *state);
+enum tp_verdict tp_redis_call(struct tp_request *req, const struct tp_redis_conf *server, const struct tp_str *argv,
+                              size_t argc, tp_resume_fn fn, void *state);
 
 /* The outcome of the last call. On an error *out is NULL. */
 enum tp_err tp_redis_result(struct tp_request *req, const struct tp_redis_reply **out);

@@ -73,6 +73,8 @@ size_t tp_request_capture_count(const struct tp_request *req);
  * it is also cut from the path sent upstream, with the slash before it.
  */
 void tp_request_protect_capture(struct tp_request *req, struct tp_str name, bool hide);
+/* The value of the query's argument `name` (decoded, in any case) is a secret: it is masked in logs. */
+void tp_request_protect_query_arg(struct tp_request *req, struct tp_str name);
 
 /* --- Headers on their way upstream ------------------------------------------------------------ */
 /* Names compare without case, and '_' equals '-', as in Kong's header lookup. */
@@ -130,8 +132,7 @@ typedef enum tp_verdict (*tp_resume_fn)(struct tp_request *req, const void *conf
  * verdict is then fn's), or after a wait. `return tp_request_read_body(…)` is the whole use.
  * In `fn`, tp_request_body tells what came.
  */
-enum tp_verdict tp_request_read_body(struct tp_request *req, uint64_t max_bytes, tp_resume_fn fn,
-                                     void *state);
+enum tp_verdict tp_request_read_body(struct tp_request *req, uint64_t max_bytes, tp_resume_fn fn, void *state);
 
 /* False when the body was not read, or was longer than the limit (then it went on unread). */
 bool tp_request_body(const struct tp_request *req, struct tp_str *out);
@@ -141,9 +142,9 @@ void tp_request_set_body(struct tp_request *req, struct tp_str body); /* also Co
 
 struct tp_consumer {
     struct tp_uuid id;
-    struct tp_str username;  /* data NULL when unset, also below */
+    struct tp_str username; /* data NULL when unset, also below */
     struct tp_str custom_id;
-    struct tp_str tags;      /* JSON array text, or absent */
+    struct tp_str tags; /* JSON array text, or absent */
 };
 
 struct tp_credential {
@@ -164,8 +165,10 @@ const struct tp_credential *tp_request_credential(const struct tp_request *req);
  */
 enum tp_err tp_find_credential(struct tp_request *req, const char *kind, struct tp_str key,
                                const struct tp_credential **out);
-enum tp_err tp_find_consumer(struct tp_request *req, const struct tp_uuid *id,
-                             const struct tp_consumer **out);
+enum tp_err tp_find_consumer(struct tp_request *req, const struct tp_uuid *id, const struct tp_consumer **out);
+/* Both in one look: the credential, and the consumer that it belongs to. */
+enum tp_err tp_find_caller(struct tp_request *req, const char *kind, struct tp_str key,
+                           const struct tp_credential **credential, const struct tp_consumer **consumer);
 /* By id or by username: what `config.anonymous` holds. */
 enum tp_err tp_find_consumer_named(struct tp_request *req, struct tp_str id_or_username,
                                    const struct tp_consumer **out);
@@ -175,8 +178,8 @@ enum tp_err tp_find_consumer_named(struct tp_request *req, struct tp_str id_or_u
  * X-Anonymous-Consumer, and makes consumer-scoped configurations of later plugins count.
  * `identifier` is the value of X-Credential-Identifier.
  */
-void tp_authenticate(struct tp_request *req, const struct tp_consumer *consumer,
-                     const struct tp_credential *credential, struct tp_str identifier);
+void tp_authenticate(struct tp_request *req, const struct tp_consumer *consumer, const struct tp_credential *credential,
+                     struct tp_str identifier);
 /* The anonymous consumer: no credential, X-Anonymous-Consumer: true. */
 void tp_authenticate_anonymous(struct tp_request *req, const struct tp_consumer *consumer);
 
@@ -189,8 +192,7 @@ void tp_authenticate_anonymous(struct tp_request *req, const struct tp_consumer 
 enum tp_verdict tp_respond(struct tp_request *req, int status, const char *message);
 
 /* Answer with this body; content_type NULL: none sent. Copies. */
-enum tp_verdict tp_respond_raw(struct tp_request *req, int status, const char *content_type,
-                               struct tp_str body);
+enum tp_verdict tp_respond_raw(struct tp_request *req, int status, const char *content_type, struct tp_str body);
 
 /*
  * Headers of the answer, proxied or our own. In on_access they are kept until the answer is made;
@@ -199,6 +201,11 @@ enum tp_verdict tp_respond_raw(struct tp_request *req, int status, const char *c
 void tp_response_set_header(struct tp_request *req, struct tp_str name, struct tp_str value);
 void tp_response_add_header(struct tp_request *req, struct tp_str name, struct tp_str value);
 void tp_response_clear_header(struct tp_request *req, struct tp_str name);
+/*
+ * As tp_response_set_header, but *borrows* both and checks neither: for a literal name, and a value that lives as
+ * long as the request and cannot hold control characters by how it was made (a number, a literal).
+ */
+void tp_response_set_plain_header(struct tp_request *req, struct tp_str name, struct tp_str value);
 /* From on_header on: what will be sent. */
 bool tp_response_header(const struct tp_request *req, struct tp_str name, struct tp_str *out);
 int tp_response_status(const struct tp_request *req);
@@ -215,8 +222,7 @@ enum tp_verdict tp_request_wait(struct tp_request *req, tp_resume_fn fn, void *s
 void tp_request_resume(struct tp_request *req);
 
 /* Go on in `fn` after `delay_ms`. */
-enum tp_verdict tp_request_sleep(struct tp_request *req, int64_t delay_ms, tp_resume_fn fn,
-                                 void *state);
+enum tp_verdict tp_request_sleep(struct tp_request *req, int64_t delay_ms, tp_resume_fn fn, void *state);
 
 /* --- Sharing between plugins of one request --------------------------------------------------- */
 

@@ -5,6 +5,7 @@
  */
 #include "turnpike/arena.h"
 
+#include "base/arena_spares.h"
 #include "base/mem.h"
 #include "turnpike/err.h"
 
@@ -30,6 +31,7 @@
 #endif
 
 #define CHUNK_SIZE 4096
+#define SPARE_SIZE 8192
 #define ALIGNMENT alignof(max_align_t)
 
 struct chunk {
@@ -45,23 +47,95 @@ struct deferred {
 };
 
 struct tp_arena {
-    char *at;  /* free part of the newest chunk */
+    char *at; /* free part of the newest chunk */
     char *end;
     struct chunk *chunks; /* all but the first, which lies behind this struct */
     struct deferred *deferred;
+    struct tp_arena_spares *spares; /* where the first chunk goes; NULL: to the heap */
+    struct tp_arena *next;          /* among the spares */
+    char *first_end;
     alignas(max_align_t) char first[];
 };
 
-struct tp_arena *tp_arena_new(void)
-{
-    struct tp_arena *arena = tp_malloc(CHUNK_SIZE);
+struct tp_arena_spares {
+    struct tp_arena *first;
+    size_t count, max;
+};
 
-    arena->at = arena->first;
-    arena->end = (char *)arena + CHUNK_SIZE;
+static struct tp_arena *make(size_t size, struct tp_arena_spares *spares)
+{
+    struct tp_arena *arena = tp_malloc(size);
+
     arena->chunks = NULL;
     arena->deferred = NULL;
-    POISON(arena->at, (size_t)(arena->end - arena->at));
+    arena->spares = spares;
+    arena->first_end = (char *)arena + size;
+    POISON(arena->first, size - sizeof(*arena));
     return arena;
+}
+
+static struct tp_arena *begin(struct tp_arena *arena)
+{
+    arena->at = arena->first;
+    arena->end = arena->first_end;
+    return arena;
+}
+
+struct tp_arena *tp_arena_new(void)
+{
+    return begin(make(CHUNK_SIZE, NULL));
+}
+
+struct tp_arena_spares *tp_arena_spares_new(size_t max)
+{
+    struct tp_arena_spares *spares = tp_new(struct tp_arena_spares);
+
+    spares->max = max;
+    return spares;
+}
+
+static void free_first(struct tp_arena *arena)
+{
+    UNPOISON(arena, (size_t)(arena->first_end - (char *)arena));
+    free(arena);
+}
+
+void tp_arena_spares_free(struct tp_arena_spares *spares)
+{
+    if (!spares)
+        return;
+    while (spares->first) {
+        struct tp_arena *arena = spares->first;
+
+        spares->first = arena->next;
+        free_first(arena);
+    }
+    free(spares);
+}
+
+struct tp_arena *tp_arena_new_from(struct tp_arena_spares *spares)
+{
+    struct tp_arena *arena = spares->first;
+
+    if (!arena)
+        return begin(make(SPARE_SIZE, spares));
+    spares->first = arena->next;
+    spares->count--;
+    return begin(arena);
+}
+
+static void give_back(struct tp_arena *arena)
+{
+    struct tp_arena_spares *spares = arena->spares;
+
+    if (!spares || spares->count == spares->max) {
+        free_first(arena);
+        return;
+    }
+    POISON(arena->first, (size_t)(arena->first_end - arena->first));
+    arena->next = spares->first;
+    spares->first = arena;
+    spares->count++;
 }
 
 void tp_arena_free(struct tp_arena *arena)
@@ -81,8 +155,7 @@ void tp_arena_free(struct tp_arena *arena)
         UNPOISON(c->data, c->size);
         free(c);
     }
-    UNPOISON(arena, CHUNK_SIZE);
-    free(arena);
+    give_back(arena);
 }
 
 static struct chunk *add_chunk(struct tp_arena *arena, size_t size)
@@ -111,17 +184,14 @@ static void *alloc_slow(struct tp_arena *arena, size_t size)
 
 void *tp_arena_alloc(struct tp_arena *arena, size_t size)
 {
-    size_t need = size + REDZONE;
-    char *p;
+    size_t room = (size_t)(arena->end - arena->at);
+    size_t need = (size + REDZONE + !size + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
+    char *p = arena->at;
 
-    TP_ASSERT(need <= SIZE_MAX / 2);
-    need = (need + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
-    if (need == 0)
-        need = ALIGNMENT;
-    if (need <= (size_t)(arena->end - arena->at)) {
-        p = arena->at;
-        arena->at += need;
+    if (size <= room && need <= room) {
+        arena->at = p + need;
     } else {
+        TP_ASSERT(size <= SIZE_MAX / 2);
         p = alloc_slow(arena, need);
     }
     UNPOISON(p, size);
@@ -161,6 +231,29 @@ struct tp_str tp_arena_concat(struct tp_arena *arena, struct tp_str a, struct tp
         memcpy(copy + a.len, b.data, b.len);
     copy[a.len + b.len] = '\0';
     return tp_str_make(copy, a.len + b.len);
+}
+
+struct tp_str tp_arena_decimal(struct tp_arena *arena, uint64_t n)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    enum { ROOM = 21 }; /* the digits of UINT64_MAX and the NUL */
+    char *text = tp_arena_alloc(arena, ROOM);
+    size_t at = ROOM - 1;
+
+    text[at] = '\0';
+    for (; n >= 100; n /= 100) {
+        at -= 2;
+        memcpy(text + at, pairs + n % 100 * 2, 2);
+    }
+    if (n >= 10) {
+        at -= 2;
+        memcpy(text + at, pairs + n * 2, 2);
+    } else {
+        text[--at] = (char)('0' + n);
+    }
+    return tp_str_make(text + at, ROOM - 1 - at);
 }
 
 struct tp_str tp_arena_vprintf(struct tp_arena *arena, const char *format, va_list args)

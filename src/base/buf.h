@@ -8,10 +8,10 @@
 #include "turnpike/str.h"
 
 struct tp_buf {
-    char *data;   /* NUL behind len, once anything was added */
+    char *data; /* NUL behind len, once anything was added */
     size_t len;
     size_t cap;
-    size_t max;   /* 0: no ceiling */
+    size_t max; /* 0: no ceiling */
     bool failed;
 };
 

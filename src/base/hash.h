@@ -25,6 +25,8 @@ struct tp_digest tp_digest_keyed_parts(const struct tp_hash_key *key, const stru
 
 /* Keyed SipHash-2-4, 64 bits: for tables. */
 uint64_t tp_hash64(const struct tp_hash_key *key, struct tp_str text);
+/* The same with 128 bits: for names that must not collide. */
+void tp_hash128(const struct tp_hash_key *key, struct tp_str text, uint64_t out[2]);
 
 void tp_random_bytes(void *out, size_t len);
 /* `len` random characters of A-Z a-z 0-9 and a NUL. */

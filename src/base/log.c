@@ -46,8 +46,8 @@ void tp_log(enum tp_log_level level, const char *format, ...)
         return;
     gmtime_r(&now, &tm);
     len = strftime(line, sizeof(line), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    len += (size_t)snprintf(line + len, sizeof(line) - len, " [%s] %s[%d]: ", level_names[level],
-                            sink.process_name, (int)getpid());
+    len += (size_t)snprintf(line + len, sizeof(line) - len, " [%s] %s[%d]: ", level_names[level], sink.process_name,
+                            (int)getpid());
     va_start(args, format);
     n = vsnprintf(line + len, sizeof(line) - len - 1, format, args);
     va_end(args);

@@ -54,7 +54,7 @@ static void describe(struct header *header, const struct tp_shm_section *section
         struct section_entry *entry = &header->sections[i];
 
         TP_ASSERT(strlen(sections[i].name) < NAME_MAX_BYTES);
-        strcpy(entry->name, sections[i].name);
+        memcpy(entry->name, sections[i].name, strlen(sections[i].name));
         entry->offset = offset;
         entry->size = (sections[i].size + PAGE - 1) / PAGE * PAGE;
         offset += entry->size;
@@ -65,8 +65,8 @@ static void describe(struct header *header, const struct tp_shm_section *section
 /* The same layout, whatever the hash key. */
 static bool is_same(const struct header *found, const struct header *wanted)
 {
-    return found->magic == wanted->magic && found->layout == wanted->layout &&
-           found->file_size == wanted->file_size && found->section_count == wanted->section_count &&
+    return found->magic == wanted->magic && found->layout == wanted->layout && found->file_size == wanted->file_size &&
+           found->section_count == wanted->section_count &&
            memcmp(found->sections, wanted->sections, sizeof(found->sections)) == 0;
 }
 
@@ -155,8 +155,8 @@ static int lock_beside(const char *path, struct tp_diag *diag)
     return fd;
 }
 
-enum tp_err tp_shm_open(struct tp_shm **out, const char *path, const struct tp_shm_section *sections,
-                        size_t count, struct tp_diag *diag)
+enum tp_err tp_shm_open(struct tp_shm **out, const char *path, const struct tp_shm_section *sections, size_t count,
+                        struct tp_diag *diag)
 {
     struct header wanted;
     bool is_new = false;

@@ -24,8 +24,8 @@ struct tp_shm_section {
  * Map the file at `path`, making it (mode 0660) when it is absent. New sections are all zero.
  * On success *out is owned: tp_shm_close. On failure `diag` says what to fix.
  */
-enum tp_err tp_shm_open(struct tp_shm **out, const char *path, const struct tp_shm_section *sections,
-                        size_t count, struct tp_diag *diag);
+enum tp_err tp_shm_open(struct tp_shm **out, const char *path, const struct tp_shm_section *sections, size_t count,
+                        struct tp_diag *diag);
 void tp_shm_close(struct tp_shm *shm);
 
 /* Start of a section, page aligned; valid until close. NULL for an unknown name. */

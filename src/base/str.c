@@ -14,26 +14,33 @@ static unsigned char lower(char c)
 static bool each_eq_nocase(const char *a, const char *b, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (lower(a[i]) != lower(b[i]))
+        if (a[i] != b[i] && lower(a[i]) != lower(b[i]))
             return false;
     }
     return true;
 }
 
-/* Eight bytes at a time where both are spelled alike, as header names nearly always are. */
+/* Eight bytes: at once where both are spelled alike, as header names nearly always are, or not alike at all. */
+static bool eight_eq_nocase(const char *a, const char *b)
+{
+    uint64_t x, y;
+
+    memcpy(&x, a, 8);
+    memcpy(&y, b, 8);
+    if (x == y)
+        return true;
+    return ((x ^ y) & ~UINT64_C(0x2020202020202020)) == 0 && each_eq_nocase(a, b, 8);
+}
+
 static bool bytes_eq_nocase(const char *a, const char *b, size_t len)
 {
-    size_t i = 0;
-
-    for (; i + 8 <= len; i += 8) {
-        uint64_t x, y;
-
-        memcpy(&x, a + i, 8);
-        memcpy(&y, b + i, 8);
-        if (x != y && !each_eq_nocase(a + i, b + i, 8))
+    if (len < 8)
+        return each_eq_nocase(a, b, len);
+    for (size_t i = 0; i + 8 < len; i += 8) {
+        if (!eight_eq_nocase(a + i, b + i))
             return false;
     }
-    return each_eq_nocase(a + i, b + i, len - i);
+    return eight_eq_nocase(a + len - 8, b + len - 8); /* may look at some bytes again */
 }
 
 bool tp_str_eq_nocase(struct tp_str a, struct tp_str b)
@@ -109,12 +116,30 @@ bool tp_str_next(struct tp_str *rest, char separator, struct tp_str *item)
 /* Longest text that strtoll or strtod needs for a number we accept. */
 #define NUMBER_MAX 64
 
+/* Up to 18 digits cannot overflow: ports and lengths. */
+static bool short_to_i64(struct tp_str s, int64_t *out)
+{
+    int64_t value = 0;
+
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned digit = (unsigned)(s.data[i] - '0');
+
+        if (digit > 9)
+            return false;
+        value = value * 10 + (int64_t)digit;
+    }
+    *out = value;
+    return true;
+}
+
 bool tp_str_to_i64(struct tp_str s, int64_t *out)
 {
     uint64_t limit = INT64_MAX, value = 0;
     bool negative = false;
     size_t i = 0;
 
+    if (s.len && s.len <= 18 && s.data[0] != '-')
+        return short_to_i64(s, out);
     if (s.len && s.data[0] == '-') {
         negative = true;
         limit = (uint64_t)INT64_MAX + 1;

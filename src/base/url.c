@@ -1,18 +1,12 @@
 /* Percent-encoding: base/url.h. */
 #include "base/url.h"
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 static bool is_plain(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
 }
 
 struct tp_str tp_url_decode(struct tp_arena *arena, struct tp_str s, bool plus)
@@ -24,9 +18,8 @@ struct tp_str tp_url_decode(struct tp_arena *arena, struct tp_str s, bool plus)
         return s;
     out = tp_arena_alloc(arena, s.len + 1);
     for (size_t i = 0; i < s.len; i++) {
-        if (s.data[i] == '%' && i + 2 < s.len && hex_value(s.data[i + 1]) >= 0 &&
-            hex_value(s.data[i + 2]) >= 0) {
-            out[n++] = (char)(hex_value(s.data[i + 1]) << 4 | hex_value(s.data[i + 2]));
+        if (s.data[i] == '%' && i + 2 < s.len && tp_hex_value(s.data[i + 1]) >= 0 && tp_hex_value(s.data[i + 2]) >= 0) {
+            out[n++] = (char)(tp_hex_value(s.data[i + 1]) << 4 | tp_hex_value(s.data[i + 2]));
             i += 2;
         } else {
             out[n++] = plus && s.data[i] == '+' ? ' ' : s.data[i];

@@ -2,17 +2,10 @@
 #include "turnpike/uuid.h"
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "turnpike/err.h"
 
 #include <openssl/evp.h>
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool is_dash_position(size_t i)
 {
@@ -34,8 +27,8 @@ bool tp_uuid_parse(struct tp_str text, struct tp_uuid *out)
                 return false;
             continue;
         }
-        high = hex_value(text.data[i]);
-        low = hex_value(text.data[i + 1]);
+        high = tp_hex_value(text.data[i]);
+        low = tp_hex_value(text.data[i + 1]);
         if (high < 0 || low < 0)
             return false;
         uuid.bytes[n++] = (uint8_t)(high << 4 | low);
@@ -47,16 +40,17 @@ bool tp_uuid_parse(struct tp_str text, struct tp_uuid *out)
 
 void tp_uuid_format(const struct tp_uuid *uuid, char out[TP_UUID_TEXT_LEN + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    size_t n = 0;
+    const uint64_t eight[4] = { tp_hex4(uuid->bytes), tp_hex4(uuid->bytes + 4), tp_hex4(uuid->bytes + 8),
+                                tp_hex4(uuid->bytes + 12) };
 
-    for (size_t i = 0; i < sizeof(uuid->bytes); i++) {
-        if (is_dash_position(n))
-            out[n++] = '-';
-        out[n++] = digits[uuid->bytes[i] >> 4];
-        out[n++] = digits[uuid->bytes[i] & 15];
-    }
-    out[n] = '\0';
+    memcpy(out, &eight[0], 8);
+    memcpy(out + 9, &eight[1], 4);
+    memcpy(out + 14, (const char *)&eight[1] + 4, 4);
+    memcpy(out + 19, &eight[2], 4);
+    memcpy(out + 24, (const char *)&eight[2] + 4, 4);
+    memcpy(out + 28, &eight[3], 8);
+    out[8] = out[13] = out[18] = out[23] = '-';
+    out[TP_UUID_TEXT_LEN] = '\0';
 }
 
 static void set_version(struct tp_uuid *uuid, unsigned version)

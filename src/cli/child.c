@@ -107,7 +107,7 @@ char *tp_child_ready_socket(const struct tp_instance *in, unsigned generation)
     char relative[64];
 
     snprintf(relative, sizeof(relative), "sockets/ready-%u.sock", generation);
-    return tp_layout_path(in->layout.prefix, relative);
+    return tp_path_under(in->layout.prefix, relative);
 }
 
 /* nginx takes the sockets from this variable, as from an older nginx that it replaces. */
@@ -127,7 +127,7 @@ pid_t tp_child_nginx(const struct tp_instance *in, const struct tp_sockets *sock
                      struct tp_diag *diag)
 {
     const char *binary = tp_settings_text(in->settings, "nginx_binary");
-    char *conf = tp_layout_path(in->layout.prefix, TP_PATH_NGINX_CONF), *globals;
+    char *conf = tp_path_under(in->layout.prefix, TP_PATH_NGINX_CONF), *globals;
     struct environment env;
     pid_t parent = getpid(), pid;
 

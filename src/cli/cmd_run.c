@@ -110,7 +110,7 @@ static bool wait_ready(int fd)
 static int start_instance(struct tp_instance *instance, const struct tp_settings_input *input,
                           const struct tp_args *args)
 {
-    char *log_path = tp_layout_path(instance->layout.prefix, TP_PATH_START_LOG);
+    char *log_path = tp_path_under(instance->layout.prefix, TP_PATH_START_LOG);
     int log_fd = open(log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640), ends[2], status = 1;
     off_t offset = log_fd < 0 ? 0 : lseek(log_fd, 0, SEEK_END);
     pid_t pid = -1;
@@ -195,7 +195,7 @@ int tp_cmd_prepare(const struct tp_args *args)
         return 1;
     }
     diag = tp_diag_new();
-    ready_socket = tp_layout_path(instance->layout.prefix, "sockets/ready-0.sock");
+    ready_socket = tp_path_under(instance->layout.prefix, "sockets/ready-0.sock");
     if (tp_instance_write(instance, ready_socket, diag))
         tp_fail(diag);
     else

@@ -122,7 +122,7 @@ int tp_cmd_reload(const struct tp_args *args)
 
     if (!pid)
         goto out;
-    path = tp_layout_path(prefix, TP_PATH_RELOAD);
+    path = tp_path_under(prefix, TP_PATH_RELOAD);
     unlink(path);
     if (!send_signal(pid, SIGHUP))
         goto out;

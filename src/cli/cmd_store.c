@@ -44,7 +44,7 @@ static enum tp_err target_init(struct target *t, const struct tp_args *args, str
         err = tp_layout_prepare(&t->layout, t->settings, diag);
     if (err)
         return err;
-    t->database = tp_layout_path(t->layout.prefix, tp_settings_text(t->settings, "sqlite_path"));
+    t->database = tp_path_under(t->layout.prefix, tp_settings_text(t->settings, "sqlite_path"));
     return TP_OK;
 }
 
@@ -116,7 +116,7 @@ static void publish(const struct target *t, uint64_t position)
         printf("Turnpike is not running: it will serve them when it starts\n");
         return;
     }
-    dir = tp_layout_path(t->layout.prefix, TP_PATH_READ_MODEL);
+    dir = tp_path_under(t->layout.prefix, TP_PATH_READ_MODEL);
     if (tp_read_model_open(&model, dir, (uint64_t)tp_settings_number(t->settings, "read_model_map_size"), NULL) ==
         TP_OK) {
         while (!(done = is_published(model, position)) && tp_clock_monotonic_ms() < end)

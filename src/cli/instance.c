@@ -94,7 +94,7 @@ static enum tp_err resolve_listeners(struct tp_instance *in, struct tp_diag *dia
 
 static char *existing(const char *folder, const char *name)
 {
-    char *path = tp_layout_path(folder, name);
+    char *path = tp_path_under(folder, name);
 
     if (access(path, R_OK) == 0)
         return path;
@@ -167,13 +167,13 @@ static enum tp_err resolve_node_id(struct tp_instance *in, struct tp_diag *diag)
 
     if (tp_settings_text(in->settings, "node_id"))
         return TP_OK;
-    path = tp_layout_path(in->layout.prefix, TP_PATH_NODE_ID);
+    path = tp_path_under(in->layout.prefix, TP_PATH_NODE_ID);
     kept = tp_file_text(path);
     if (!kept || !tp_uuid_parse(tp_str_head(tp_str_from_cstr(kept), TP_UUID_TEXT_LEN), &id)) {
         id = tp_uuid_random();
         tp_uuid_format(&id, text);
-        strcat(text, "\n");
-        err = tp_file_replace(path, tp_str_from_cstr(text), 0644, (gid_t)-1, diag);
+        text[TP_UUID_TEXT_LEN] = '\n';
+        err = tp_file_replace(path, tp_str_make(text, TP_UUID_TEXT_LEN + 1), 0644, (gid_t)-1, diag);
     }
     tp_uuid_format(&id, text);
     if (!err)
@@ -237,7 +237,7 @@ void tp_instance_free(struct tp_instance *in)
 
 static enum tp_err write_json(const struct tp_instance *in, const char *relative, bool secrets, struct tp_diag *diag)
 {
-    char *path = tp_layout_path(in->layout.prefix, relative);
+    char *path = tp_path_under(in->layout.prefix, relative);
     json_t *object = tp_settings_json(in->settings, secrets);
     char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     enum tp_err err;
@@ -273,7 +273,7 @@ enum tp_err tp_instance_write(const struct tp_instance *in, const char *ready_so
     if (err)
         return err;
     conf = tp_nginx_conf_render(&options);
-    path = tp_layout_path(in->layout.prefix, TP_PATH_NGINX_CONF);
+    path = tp_path_under(in->layout.prefix, TP_PATH_NGINX_CONF);
     err = tp_file_replace(path, tp_str_from_cstr(conf), 0600, (gid_t)-1, diag);
     free(path);
     free(conf);

@@ -32,17 +32,6 @@ static const struct {
     { "ssl", 0700, OURS },           { "temp", 0750, WORKERS },
 };
 
-char *tp_layout_path(const char *prefix, const char *relative)
-{
-    char *path = NULL;
-
-    if (relative[0] == '/')
-        return tp_strdup(relative);
-    if (asprintf(&path, "%s/%s", prefix, relative) < 0)
-        abort();
-    return path;
-}
-
 /* As root, what we make can be entered by everybody whatever the umask: what is in it has its own modes. */
 static bool make_folder_if_missing(const char *path)
 {
@@ -153,7 +142,7 @@ static enum tp_err check_reach(const struct tp_layout *l, struct tp_diag *diag)
 
 static enum tp_err make_folder(const struct tp_layout *l, size_t i, struct tp_diag *diag)
 {
-    char *path = tp_layout_path(l->prefix, folders[i].path);
+    char *path = tp_path_under(l->prefix, folders[i].path);
     bool ok = mkdir(path, folders[i].mode) == 0 || errno == EEXIST;
 
     if (ok && l->drop_root) {
@@ -236,12 +225,12 @@ static pid_t pid_in(int fd)
     char text[32] = "";
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
 
-    return n > 0 ? (pid_t)atol(text) : 0;
+    return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
 enum tp_err tp_layout_lock(const char *prefix, int *lock_fd, pid_t *holder, struct tp_diag *diag)
 {
-    char *path = tp_layout_path(prefix, TP_PATH_PID);
+    char *path = tp_path_under(prefix, TP_PATH_PID);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     enum tp_err err = TP_OK;
     char text[32];
@@ -269,7 +258,7 @@ enum tp_err tp_layout_lock(const char *prefix, int *lock_fd, pid_t *holder, stru
 
 pid_t tp_layout_holder(const char *prefix)
 {
-    char *path = tp_layout_path(prefix, TP_PATH_PID);
+    char *path = tp_path_under(prefix, TP_PATH_PID);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     pid_t pid = 0;
 
@@ -284,7 +273,7 @@ pid_t tp_layout_holder(const char *prefix)
 
 pid_t tp_layout_read_pid(const char *prefix, const char *relative)
 {
-    char *path = tp_layout_path(prefix, relative);
+    char *path = tp_path_under(prefix, relative);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     pid_t pid = fd < 0 ? 0 : pid_in(fd);
 
@@ -296,7 +285,7 @@ pid_t tp_layout_read_pid(const char *prefix, const char *relative)
 
 void tp_layout_write_pid(const char *prefix, const char *relative, pid_t pid)
 {
-    char *path = tp_layout_path(prefix, relative), text[32];
+    char *path = tp_path_under(prefix, relative), text[32];
 
     if (pid == 0) {
         unlink(path);

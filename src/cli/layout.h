@@ -24,9 +24,6 @@ struct tp_layout {
 enum tp_err tp_layout_prepare(struct tp_layout *out, const struct tp_settings *settings, struct tp_diag *diag);
 void tp_layout_fini(struct tp_layout *layout);
 
-/* "<prefix>/<relative>", or `relative` itself when it is absolute. Owned. */
-char *tp_layout_path(const char *prefix, const char *relative);
-
 /* Write a file so that a reader sees the old or the new text, never a part. `gid` (gid_t)-1: ours. */
 enum tp_err tp_file_replace(const char *path, struct tp_str text, mode_t mode, gid_t gid, struct tp_diag *diag);
 

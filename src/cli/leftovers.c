@@ -2,6 +2,7 @@
 #include "cli/leftovers.h"
 
 #include "base/clock.h"
+#include "base/paths.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -16,7 +17,7 @@
 /* Sockets of masters that were killed together with their supervisor. */
 void tp_leftovers_remove_sockets(const struct tp_layout *layout)
 {
-    char *folder = tp_layout_path(layout->prefix, "sockets");
+    char *folder = tp_path_under(layout->prefix, "sockets");
     DIR *dir = opendir(folder);
     struct dirent *entry;
 

@@ -39,9 +39,10 @@ static int processors_of(double quota, double period)
 
 int tp_cpu_max_parse(const char *text)
 {
-    double quota, period;
+    char *rest;
+    double quota = strtod(text, &rest); /* "max": no number, no limit */
 
-    return sscanf(text, "%lf %lf", &quota, &period) == 2 ? processors_of(quota, period) : 0;
+    return rest == text ? 0 : processors_of(quota, strtod(rest, NULL));
 }
 
 static int smaller_limit(int a, int b)
@@ -85,7 +86,7 @@ static int limit_v1(void)
 {
     char *quota = tp_file_text("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
     char *period = tp_file_text("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    int limit = quota && period ? processors_of(atof(quota), atof(period)) : 0;
+    int limit = quota && period ? processors_of(strtod(quota, NULL), strtod(period, NULL)) : 0;
 
     free(quota);
     free(period);

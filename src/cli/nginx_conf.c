@@ -76,14 +76,26 @@ static void add_path(struct renderer *r, const char *relative)
 }
 
 /* error_log: a path below the prefix, a device, syslog:… or off. */
-static void add_error_log(struct renderer *r, const char *setting, const char *indent)
+static void add_error_log(struct renderer *r, const char *setting, const char *level, const char *indent)
 {
     const char *target = tp_settings_text(r->settings, setting);
 
     if (strcmp(target, "off") == 0)
         tp_buf_addf(&r->out, "%serror_log /dev/null emerg;\n", indent);
     else
-        tp_buf_addf(&r->out, "%serror_log %s %s;\n", indent, target, tp_settings_text(r->settings, "log_level"));
+        tp_buf_addf(&r->out, "%serror_log %s %s;\n", indent, target, level);
+}
+
+/*
+ * Below "notice" nginx logs what it reads of a request's head, keys included. Only our location, where the head has
+ * been read, may say more.
+ */
+static void add_server_error_log(struct renderer *r, const char *setting)
+{
+    const char *level = tp_settings_text(r->settings, "log_level");
+    bool tells_all = strcmp(level, "debug") == 0 || strcmp(level, "info") == 0;
+
+    add_error_log(r, setting, tells_all ? "notice" : level, "        ");
 }
 
 /* access_log: the same; a format may be named behind the target. */
@@ -218,16 +230,36 @@ static void add_real_ip(struct renderer *r)
         tp_buf_addf(&r->out, "        real_ip_recursive %s;\n", tp_settings_text(r->settings, "real_ip_recursive"));
 }
 
+/*
+ * Our module adds the charset itself: nginx's filter would spend as much on each answer as routing does. Whoever wants
+ * more of that filter than its charset gets the filter.
+ */
+static void add_charset(struct renderer *r)
+{
+    static const char *const others[] = { "charset_types", "override_charset", "source_charset" };
+    const char *charset = tp_settings_text(r->settings, "nginx_http_charset");
+    bool plain = charset && charset[strspn(charset, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")] == '\0';
+
+    if (!plain || strcmp(charset, "off") == 0 || is_injected(r, "proxy", "charset"))
+        return;
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        if (is_injected(r, "http", others[i]) || is_injected(r, "proxy", others[i]))
+            return;
+    tp_buf_addf(&r->out, "        charset off;\n        turnpike_charset %s;\n", charset);
+}
+
 static void add_proxy_server(struct renderer *r)
 {
     if (!begin_server(r, TP_NGINX_PROXY))
         return;
     add_access_log(r, "proxy_access_log", "turnpike", "        ");
-    add_error_log(r, "proxy_error_log", "        ");
+    add_server_error_log(r, "proxy_error_log");
     add_real_ip(r);
     tp_buf_add_cstr(&r->out, "        turnpike_error;\n");
+    add_charset(r);
     add_directives(r, "proxy", "        ");
     tp_buf_add_cstr(&r->out, "        location / {\n            turnpike_gateway;\n");
+    add_error_log(r, "proxy_error_log", tp_settings_text(r->settings, "log_level"), "            ");
     add_directives(r, "location", "            ");
     tp_buf_add_cstr(&r->out, "        }\n    }\n");
 }
@@ -264,7 +296,7 @@ static void add_admin_server(struct renderer *r)
     if (!begin_server(r, TP_NGINX_ADMIN))
         return;
     add_access_log(r, "admin_access_log", "turnpike_admin", "        ");
-    add_error_log(r, "admin_error_log", "        ");
+    add_server_error_log(r, "admin_error_log");
     tp_buf_add_cstr(&r->out, "        charset off;\n");
     add_directives(r, "admin", "        ");
     add_control(r, "/");
@@ -280,7 +312,7 @@ static void add_status_server(struct renderer *r)
     if (!begin_server(r, TP_NGINX_STATUS))
         return;
     add_access_log(r, "status_access_log", "turnpike_admin", "        ");
-    add_error_log(r, "status_error_log", "        ");
+    add_server_error_log(r, "status_error_log");
     tp_buf_add_cstr(&r->out, "        charset off;\n");
     add_directives(r, "status", "        ");
     tp_buf_add_cstr(&r->out, "        default_type 'application/json; charset=utf-8';\n"
@@ -318,7 +350,7 @@ static void add_main(struct renderer *r)
     if (o->layout->drop_root)
         tp_buf_addf(&r->out, "user %s %s;\n", o->layout->worker_user, o->layout->worker_group);
     tp_buf_add_cstr(&r->out, "thread_pool turnpike threads=1 max_queue=8;\n");
-    add_error_log(r, "proxy_error_log", "");
+    add_error_log(r, "proxy_error_log", tp_settings_text(r->settings, "log_level"), "");
     add_directives(r, "main", "");
     tp_buf_add_cstr(&r->out, "\nevents {\n");
     add_directives(r, "events", "    ");

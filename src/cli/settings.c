@@ -147,6 +147,15 @@ static void on_file_entry(void *data, int line, struct tp_str name, struct tp_st
     free(text_cstr);
 }
 
+/* Only upper case counts in a variable's name: lower-case letters make an unknown one. */
+static void swap_case(char *name)
+{
+    for (char *c = name; *c; c++) {
+        if ((*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z'))
+            *c = (char)(*c ^ 0x20);
+    }
+}
+
 static void read_environment(struct reading *r, const char *const *vars)
 {
     size_t prefix_len = strlen(r->env_prefix);
@@ -158,10 +167,7 @@ static void read_environment(struct reading *r, const char *const *vars)
         if (!equals || strncmp(*vars, r->env_prefix, prefix_len) != 0)
             continue;
         name = tp_strndup(tp_str_make(*vars + prefix_len, (size_t)(equals - *vars) - prefix_len));
-        for (char *c = name; *c; c++) /* only upper case counts: lower-case letters make an unknown name */
-            *c = isupper((unsigned char)*c)   ? (char)tolower((unsigned char)*c)
-                 : islower((unsigned char)*c) ? (char)toupper((unsigned char)*c)
-                                              : *c;
+        swap_case(name);
         take_entry(r, name, equals + 1);
         free(name);
     }

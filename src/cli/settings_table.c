@@ -89,7 +89,8 @@ const struct tp_setting tp_setting_table[] = {
     USED(status_ssl_cert, LIST, NULL, "certificates of the status listener"),
     USED(status_ssl_cert_key, LIST, NULL, "their keys", SECRET),
     USED(lua_ssl_trusted_certificate, LIST, "system", "trust store for connections to upstreams"),
-    USED(lua_ssl_verify_depth, NUMBER, "1", "depth of certificate chains towards upstreams", BETWEEN(0, 100)),
+    USED(lua_ssl_verify_depth, NUMBER, "1",
+         "depth of certificate chains towards Redis and the like; services have tls_verify_depth", BETWEEN(0, 100)),
 
     /* Headers, addresses, limits */
     USED(headers, LIST, "server_tokens, latency_tokens, X-Kong-Request-Id", "headers added to answers, or off"),
@@ -150,6 +151,9 @@ const struct tp_setting tp_setting_table[] = {
          NEEDED),
     OURS(drain_delay, NUMBER, "0", "seconds to go on serving after a stop was asked, for load balancers to notice",
          BETWEEN(0, 3600), NEEDED),
+    OURS(drain_idle, NUMBER, "5",
+         "seconds idle client connections stay open when stopping or reloading, for their next request to be answered",
+         BETWEEN(0, 3600)),
     OURS(drain_timeout, NUMBER, "10", "seconds requests in flight may take when stopping; then they are cut",
          BETWEEN(0, 86400), NEEDED),
     OURS(nginx_binary, TEXT, "nginx", "the nginx program", NEEDED),

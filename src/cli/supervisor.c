@@ -207,7 +207,7 @@ static void close_control_ready(struct supervisor *s)
 
 static bool has_read_model(const struct supervisor *s)
 {
-    char *path = tp_layout_path(s->instance->layout.prefix, TP_PATH_READ_MODEL "/current");
+    char *path = tp_path_under(s->instance->layout.prefix, TP_PATH_READ_MODEL "/current");
     bool has = access(path, F_OK) == 0;
 
     free(path);
@@ -228,6 +228,8 @@ static void quit_nginx(struct supervisor *s)
 {
     s->nginx_restart.at_ms = 0;
     s->cut = false;
+    tp_sockets_close(&s->sockets); /* the last to hold them would let callers wait in vain */
+    tp_sockets_close(&s->next_sockets);
     signal_masters(s, SIGQUIT, 0);
     enter(s, QUITTING, (int64_t)(1000 * tp_settings_number(s->instance->settings, "drain_timeout")));
 }
@@ -258,7 +260,7 @@ static void stop(struct supervisor *s, int status)
 /* For `turnpike reload`, which waits for it. */
 static void report_reload(const struct supervisor *s, const char *outcome)
 {
-    char *path = tp_layout_path(s->instance->layout.prefix, TP_PATH_RELOAD);
+    char *path = tp_path_under(s->instance->layout.prefix, TP_PATH_RELOAD);
 
     tp_file_replace(path, tp_str_from_cstr(outcome), 0644, (gid_t)-1, NULL);
     free(path);

@@ -2,6 +2,7 @@
 #include "cli/tls_files.h"
 
 #include "base/mem.h"
+#include "base/paths.h"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -53,7 +54,7 @@ static char *item_file(struct tp_str item, const char *setting, size_t i, const 
         return NULL;
     }
     snprintf(name, sizeof(name), "ssl/%s-%zu.pem", setting, i + 1);
-    path = tp_layout_path(layout->prefix, name);
+    path = tp_path_under(layout->prefix, name);
     if (tp_file_replace(path, tp_str_from_cstr(pem), 0600, (gid_t)-1, diag)) {
         free(path);
         path = NULL;
@@ -139,8 +140,8 @@ static enum tp_err default_files(struct tp_tls_files *out, const struct tp_layou
     for (size_t i = 0; i < 2 && !err; i++) {
         struct tp_tls_pair *pair = &out->pairs[out->count++];
 
-        pair->certificate = tp_layout_path(layout->prefix, names[i][0]);
-        pair->key = tp_layout_path(layout->prefix, names[i][1]);
+        pair->certificate = tp_path_under(layout->prefix, names[i][0]);
+        pair->key = tp_path_under(layout->prefix, names[i][1]);
         err = make_self_signed(pair, i == 1, diag);
     }
     return err;

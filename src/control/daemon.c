@@ -60,17 +60,6 @@ struct daemon {
 
 /* --- Settings ---------------------------------------------------------------------------------- */
 
-static char *path_below(const char *prefix, const char *relative)
-{
-    char *path = NULL;
-
-    if (relative[0] == '/')
-        return tp_strdup(relative);
-    if (asprintf(&path, "%s/%s", prefix, relative) < 0)
-        abort();
-    return path;
-}
-
 static const char *setting_text(const struct daemon *d, const char *name)
 {
     return json_string_value(json_object_get(d->settings, name));
@@ -87,8 +76,7 @@ static void join_plugins(const struct daemon *d, struct tp_buf *out)
     const json_t *setting = json_object_get(d->settings, "plugins"), *item;
     size_t i;
 
-    json_array_foreach(setting, i, item)
-    {
+    json_array_foreach(setting, i, item) {
         tp_buf_add_cstr(out, i ? "," : "");
         tp_buf_add_cstr(out, json_string_value(item) ? json_string_value(item) : "");
     }
@@ -98,7 +86,7 @@ static void join_plugins(const struct daemon *d, struct tp_buf *out)
 
 static enum tp_err load_settings(struct daemon *d, struct tp_diag *diag)
 {
-    char *path = path_below(d->prefix, TP_PATH_SETTINGS);
+    char *path = tp_path_under(d->prefix, TP_PATH_SETTINGS);
     json_error_t error;
 
     d->settings = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
@@ -109,10 +97,10 @@ static enum tp_err load_settings(struct daemon *d, struct tp_diag *diag)
     free(path);
     if (tp_diag_count(diag))
         return TP_ERR_INVALID;
-    d->sqlite_path = path_below(d->prefix, setting_text(d, "sqlite_path"));
-    d->read_model_dir = path_below(d->prefix, TP_PATH_READ_MODEL);
-    d->admin_socket = path_below(d->prefix, TP_PATH_ADMIN);
-    d->log_path = path_below(d->prefix, TP_PATH_CONTROL_LOG);
+    d->sqlite_path = tp_path_under(d->prefix, setting_text(d, "sqlite_path"));
+    d->read_model_dir = tp_path_under(d->prefix, TP_PATH_READ_MODEL);
+    d->admin_socket = tp_path_under(d->prefix, TP_PATH_ADMIN);
+    d->log_path = tp_path_under(d->prefix, TP_PATH_CONTROL_LOG);
     d->save_every_ms = (int64_t)(1000 * setting_number(d, "counters_save_interval"));
     if (d->save_every_ms <= 0)
         d->save_every_ms = 5000;
@@ -336,7 +324,7 @@ static void run_until_told(struct daemon *d, const sigset_t *set)
 
 static enum tp_err start_counters(struct daemon *d, struct tp_diag *diag)
 {
-    char *path = path_below(d->prefix, TP_PATH_SHM);
+    char *path = tp_path_under(d->prefix, TP_PATH_SHM);
     /* As in edge/worker.c: another layout would set the file aside, and the counts with it. */
     const struct tp_shm_section sections[] = {
         { TP_COUNTERS_SECTION_IDENTITIES, (size_t)setting_number(d, "quota_identities") * COUNTER_BYTES },
@@ -359,7 +347,7 @@ static enum tp_err start_counters(struct daemon *d, struct tp_diag *diag)
 
 static enum tp_err start_publishing(struct daemon *d, struct tp_diag *diag)
 {
-    char *link_path = path_below(d->prefix, TP_PATH_LINK);
+    char *link_path = tp_path_under(d->prefix, TP_PATH_LINK);
     struct tp_publisher_options options = {
         .open_store = open_store,
         .open_data = d,
@@ -403,7 +391,7 @@ static enum tp_err start_admin(struct daemon *d, struct tp_diag *diag)
  */
 static enum tp_err take_lock(struct daemon *d, struct tp_diag *diag)
 {
-    char *path = path_below(d->prefix, TP_PATH_CONTROL_LOCK);
+    char *path = tp_path_under(d->prefix, TP_PATH_CONTROL_LOCK);
     const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
     int64_t until = tp_clock_monotonic_ms() + LOCK_MS;
     enum tp_err err = TP_OK;

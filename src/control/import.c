@@ -107,6 +107,7 @@ static enum tp_err put(struct load *l, const struct tp_entity *entity, const jso
 
 static enum tp_err load_entity(struct load *l, const struct tp_entity *entity, json_t *input)
 {
+    struct tp_draft draft = { entity, l->import->registry, TP_INSERT, input, NULL, l->now_s };
     json_t *value = NULL, *errors = NULL;
     enum tp_err err;
     char *text;
@@ -116,7 +117,7 @@ static enum tp_err load_entity(struct load *l, const struct tp_entity *entity, j
     err = resolve_foreign(l, entity, input);
     if (err)
         return err;
-    err = tp_entity_prepare(entity, l->import->registry, TP_INSERT, input, NULL, l->now_s, &value, &errors);
+    err = tp_entity_prepare(&draft, &value, &errors);
     if (err) {
         text = errors ? tp_errors_message(errors) : tp_strdup(tp_err_text(err));
         err = fail(l, err, text);

@@ -14,6 +14,7 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "control/socket.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -21,8 +22,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -302,40 +301,6 @@ static void *run(void *data)
 
 /* --- Life -------------------------------------------------------------------------------------- */
 
-/* Somebody answers there: another control. Nobody: a stale file. */
-static bool is_in_use(const struct sockaddr_un *address)
-{
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool in_use = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return in_use;
-}
-
-static enum tp_err listen_at(int *fd, const char *path, struct tp_diag *diag)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        tp_diag_add(diag, path, "is too long for a unix socket: at most %zu bytes", sizeof(address.sun_path) - 1);
-        return TP_ERR_INVALID;
-    }
-    strcpy(address.sun_path, path);
-    if (is_in_use(&address)) {
-        tp_diag_add(diag, path, "is in use: another control daemon runs here");
-        return TP_ERR_EXISTS;
-    }
-    unlink(path);
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*fd < 0 || bind(*fd, (struct sockaddr *)&address, sizeof(address)) != 0 || chmod(path, 0660) != 0 ||
-        listen(*fd, 128) != 0) {
-        tp_diag_add(diag, path, "cannot listen: %m");
-        return TP_ERR_IO;
-    }
-    return TP_OK;
-}
-
 static enum tp_err watch(struct tp_link *link, int fd, void *data)
 {
     struct epoll_event event = { .events = EPOLLIN, .data.ptr = data };
@@ -382,7 +347,7 @@ enum tp_err tp_link_start(struct tp_link **out, const char *path, struct tp_diag
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&link->changed, &attr);
     pthread_condattr_destroy(&attr);
-    err = listen_at(&link->listen_fd, path, diag);
+    err = tp_control_socket_listen(&link->listen_fd, path, diag);
     if (!err)
         err = start_thread(link, diag);
     if (err) {

@@ -5,8 +5,7 @@
  *   start ──► round: connect ─► follow the feed ────┴──► sleep until kicked, or polled, or retried
  *                        └► rebuild (no read model, damaged, another database, feed pruned, re-read)
  *
- * The feed tells which rows changed, never what they hold: a round reads the present state of each from the store, all
- * in one snapshot, so that telling twice does no harm. A round that fails leaves everything as it was; its reason is
+ * What a round follows, publish_batch.c reads. A round that fails leaves everything as it was; its reason is
  * the fault that status shows, and it is tried again with growing pauses, or at once when somebody kicks. Only this
  * thread touches the store and the read model; `shared` is what others see.
  */
@@ -15,15 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "plan/read_model.h"
+#include "control/publish_batch.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 
-#define BATCH_ROWS 1000
-#define BATCH_ROWS_MAX 128000 /* a larger transaction is cheaper to rebuild than to apply */
 #define RETRY_FIRST_MS 100
 #define RETRY_MAX_MS 5000
 #define SWEEP_MS 1000
@@ -90,9 +87,9 @@ static void tell_result(struct tp_publisher *p, enum tp_err err, struct tp_diag 
     if (err)
         snprintf(fault, sizeof(fault), "%s", tp_diag_count(diag) ? tp_diag_text(diag) : tp_err_text(err));
     changed = strcmp(fault, p->logged) != 0;
-    strcpy(p->logged, fault);
+    memcpy(p->logged, fault, sizeof(fault));
     pthread_mutex_lock(&p->lock);
-    strcpy(p->shared.status.fault, fault);
+    memcpy(p->shared.status.fault, fault, sizeof(fault));
     p->shared.fault = err;
     p->shared.answered = kicks;
     if (p->model)
@@ -109,8 +106,11 @@ static void tell_result(struct tp_publisher *p, enum tp_err err, struct tp_diag 
 
 /* --- The database ------------------------------------------------------------------------------ */
 
-static void disconnect(struct tp_publisher *p)
+/* The connection is of no use any more; `diag` hears why. */
+static void disconnect(struct tp_publisher *p, struct tp_diag *diag)
 {
+    if (tp_store_error(p->store)[0])
+        tp_diag_add(diag, NULL, "the database: %s", tp_store_error(p->store));
     tp_store_free(p->store);
     p->store = NULL;
     tell_reachable(p, false);
@@ -127,6 +127,7 @@ static enum tp_err connect_store(struct tp_publisher *p, struct tp_diag *diag)
         p->store = NULL;
         return err;
     }
+    tp_store_show_expiry(p->store, true);
     tell_reachable(p, true);
     return TP_OK;
 }
@@ -227,7 +228,7 @@ static enum tp_err rebuild(struct tp_publisher *p, struct tp_diag *diag)
     enum tp_err err = tp_store_begin_read(p->store);
 
     if (err) {
-        disconnect(p);
+        disconnect(p, diag);
         return err;
     }
     err = build_from_snapshot(p, &copy);
@@ -235,7 +236,7 @@ static enum tp_err rebuild(struct tp_publisher *p, struct tp_diag *diag)
     if (err) {
         tp_read_model_build_abort(copy.builder);
         if (!copy.build_err)
-            disconnect(p);
+            disconnect(p, diag);
         return err;
     }
     err = tp_read_model_build_end(copy.builder, diag);
@@ -249,135 +250,7 @@ static enum tp_err rebuild(struct tp_publisher *p, struct tp_diag *diag)
 
 /* --- Following the feed ------------------------------------------------------------------------ */
 
-struct batch {
-    struct tp_feed_row *rows;
-    size_t count;
-    struct tp_change *changes; /* each row once */
-    size_t change_count;
-};
-
-static void free_batch(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->change_count; i++)
-        json_decref((json_t *)batch->changes[i].value);
-    free(batch->changes);
-    free(batch->rows);
-}
-
-/* Rows of transactions that are in the batch to their end. */
-static size_t whole_transactions(const struct tp_feed_row *rows, size_t count)
-{
-    while (count > 0 && rows[count - 1].seq != rows[count - 1].tx_last)
-        count--;
-    return count;
-}
-
-/* TP_ERR_NOT_FOUND: the feed cannot bring us there; rebuild. */
-static enum tp_err read_feed(struct tp_publisher *p, struct batch *batch)
-{
-    for (size_t max = BATCH_ROWS; max <= BATCH_ROWS_MAX; max *= 2) {
-        size_t got;
-        enum tp_err err = tp_store_feed(p->store, p->meta.position, max, &batch->rows, &got);
-
-        if (err)
-            return err;
-        batch->count = whole_transactions(batch->rows, got);
-        if (batch->count > 0 || got == 0)
-            return TP_OK;
-        free(batch->rows);
-        batch->rows = NULL;
-    }
-    return TP_ERR_NOT_FOUND;
-}
-
-static int compare_changes(const void *x, const void *y)
-{
-    const struct tp_feed_row *a = *(const struct tp_feed_row *const *)x, *b = *(const struct tp_feed_row *const *)y;
-    int order = tp_uuid_cmp(&a->id, &b->id);
-
-    if (order == 0)
-        order = strcmp(a->entity->name, b->entity->name);
-    if (order == 0)
-        order = a->seq < b->seq ? -1 : 1;
-    return order;
-}
-
-static int compare_sequence(const void *x, const void *y)
-{
-    const struct tp_feed_row *a = *(const struct tp_feed_row *const *)x, *b = *(const struct tp_feed_row *const *)y;
-
-    return a->seq < b->seq ? -1 : a->seq > b->seq;
-}
-
-/* The rows that matter to the read model, each entity once (its last mention), in the order of the feed. */
-static size_t distinct_rows(const struct batch *batch, const struct tp_feed_row **out)
-{
-    size_t n = 0, kept = 0;
-
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->rows[i].entity && tp_read_model_keeps(batch->rows[i].entity->name))
-            out[n++] = &batch->rows[i];
-    }
-    qsort(out, n, sizeof(*out), compare_changes);
-    for (size_t i = 0; i < n; i++) {
-        if (i + 1 == n || out[i]->entity != out[i + 1]->entity || !tp_uuid_eq(&out[i]->id, &out[i + 1]->id))
-            out[kept++] = out[i];
-    }
-    qsort(out, kept, sizeof(*out), compare_sequence);
-    return kept;
-}
-
-/* The present state of every row of the batch. */
-static enum tp_err read_changes(struct tp_publisher *p, struct batch *batch)
-{
-    const struct tp_feed_row **rows = tp_calloc(batch->count, sizeof(*rows));
-    size_t count = distinct_rows(batch, rows);
-    enum tp_err err = TP_OK;
-
-    batch->changes = tp_calloc(count ? count : 1, sizeof(*batch->changes));
-    for (size_t i = 0; i < count && !err; i++) {
-        struct tp_change *change = &batch->changes[batch->change_count++];
-        json_t *value = NULL;
-
-        *change = (struct tp_change){ rows[i]->entity->name, rows[i]->id, NULL };
-        err = tp_store_get(p->store, rows[i]->entity, &rows[i]->id, &value);
-        change->value = value;
-        if (err == TP_ERR_NOT_FOUND)
-            err = TP_OK; /* deleted */
-    }
-    free(rows);
-    return err;
-}
-
-static bool asks_for_reread(const struct batch *batch)
-{
-    for (size_t i = 0; i < batch->count; i++) {
-        if (batch->rows[i].op == TP_FEED_REREAD)
-            return true;
-    }
-    return false;
-}
-
-/* One snapshot for the feed and for the rows it names. */
-static enum tp_err read_batch(struct tp_publisher *p, struct batch *batch)
-{
-    enum tp_err err = tp_store_begin_read(p->store);
-
-    if (!err)
-        err = read_feed(p, batch);
-    if (err == TP_ERR_NOT_FOUND || (!err && asks_for_reread(batch))) {
-        p->must_rebuild = true;
-        err = TP_OK;
-    } else if (!err && batch->count > 0) {
-        err = read_changes(p, batch);
-    }
-    tp_store_rollback(p->store);
-    if (err)
-        disconnect(p);
-    return err;
-}
-
-static enum tp_err apply_batch(struct tp_publisher *p, const struct batch *batch, struct tp_diag *diag)
+static enum tp_err apply_batch(struct tp_publisher *p, const struct tp_batch *batch, struct tp_diag *diag)
 {
     uint64_t position = batch->rows[batch->count - 1].seq;
     bool plan_changed;
@@ -404,13 +277,19 @@ static enum tp_err follow(struct tp_publisher *p, struct tp_diag *diag)
     bool more = true;
 
     while (!err && more && !p->must_rebuild && !is_stopping(p)) {
-        struct batch batch = { 0 };
+        struct tp_batch batch;
 
-        err = read_batch(p, &batch);
+        err = tp_batch_read(&batch, p->store, p->meta.position);
         more = batch.count > 0;
-        if (!err && more && !p->must_rebuild)
+        if (err == TP_ERR_NOT_FOUND) {
+            p->must_rebuild = true;
+            err = TP_OK;
+        } else if (err) {
+            disconnect(p, diag);
+        } else if (more) {
             err = apply_batch(p, &batch, diag);
-        free_batch(&batch);
+        }
+        tp_batch_fini(&batch);
     }
     return err;
 }
@@ -418,7 +297,7 @@ static enum tp_err follow(struct tp_publisher *p, struct tp_diag *diag)
 /* --- Rounds ------------------------------------------------------------------------------------ */
 
 /* Is the read model this database's, and not ahead of it (a database restored from a backup)? */
-static enum tp_err compare_with_database(struct tp_publisher *p)
+static enum tp_err compare_with_database(struct tp_publisher *p, struct tp_diag *diag)
 {
     struct tp_uuid database;
     uint64_t position;
@@ -427,7 +306,7 @@ static enum tp_err compare_with_database(struct tp_publisher *p)
     if (!err)
         err = tp_store_position(p->store, &position);
     if (err) {
-        disconnect(p);
+        disconnect(p, diag);
         return err;
     }
     if (!tp_uuid_eq(&database, &p->meta.database)) {
@@ -446,7 +325,7 @@ static enum tp_err play_round(struct tp_publisher *p, struct tp_diag *diag)
     enum tp_err err = connect_store(p, diag);
 
     if (!err && fresh && p->model)
-        err = compare_with_database(p);
+        err = compare_with_database(p, diag);
     if (!err && !p->must_rebuild)
         err = follow(p, diag);
     if (!err && p->must_rebuild)
@@ -473,7 +352,8 @@ static void keep_house(struct tp_publisher *p)
         err = tp_store_prune(p->store, PRUNE_KEEP_ROWS, PRUNE_AGE_S);
     }
     if (err)
-        tp_log(TP_LOG_WARN, "store: clearing out old rows: %s", tp_err_text(err)); /* the next round tells more */
+        tp_log(TP_LOG_WARN, "store: clearing out old rows: %s",
+               tp_store_error(p->store)); /* the next round tells more */
     if (swept)
         tp_publisher_kick(p);
 }

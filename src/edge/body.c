@@ -47,7 +47,7 @@ static enum tp_err collect(struct tp_edge_request *er)
     er->body_read = TP_STR("");
     if (size > er->body_max)
         return TP_ERR_TOO_LARGE;
-    if (size == 0)
+    if (!in || size == 0)
         return TP_OK;
     if (!in->next && ngx_buf_in_memory(in->buf)) {
         er->body_read = tp_str_make((const char *)in->buf->pos, size);
@@ -71,7 +71,7 @@ static void on_body(ngx_http_request_t *r)
     enum tp_err err;
 
     er->body_state = TP_EDGE_BODY_READ;
-    r->read_event_handler = ngx_http_test_reading;
+    tp_edge_watch_client(r);
     if (er->in_body_call)
         return;
     if (er->body_for_proxy) {
@@ -81,6 +81,28 @@ static void on_body(ngx_http_request_t *r)
     err = collect(er);
     tp_request_on_body(er->req, err, er->body_read);
     tp_edge_act(er);
+}
+
+/* nginx would close without a word. The client may still be sending, so what it sends is read for a while. */
+static void answer_timeout(struct tp_edge_request *er)
+{
+    ngx_http_request_t *r = er->r;
+
+    r->connection->read->timedout = 0;
+    r->keepalive = 0;
+    r->lingering_close = 1;
+    tp_request_on_proxy_failed(er->req, NGX_HTTP_REQUEST_TIME_OUT);
+    tp_edge_act(er);
+}
+
+static void on_body_bytes(ngx_http_request_t *r)
+{
+    struct tp_edge_request *er = tp_edge_request_of(r);
+
+    if (r->connection->read->timedout)
+        answer_timeout(er);
+    else
+        er->nginx_body_handler(r);
 }
 
 /* NGX_OK: read. NGX_AGAIN: on_body will come. Else nginx's status for the client. */
@@ -96,7 +118,11 @@ static ngx_int_t read_body(struct tp_edge_request *er)
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE)
         return rc;
     r->main->count--;
-    return er->body_state == TP_EDGE_BODY_READ ? NGX_OK : NGX_AGAIN;
+    if (er->body_state == TP_EDGE_BODY_READ)
+        return NGX_OK;
+    er->nginx_body_handler = r->read_event_handler;
+    r->read_event_handler = on_body_bytes;
+    return NGX_AGAIN;
 }
 
 enum tp_err tp_edge_body_read(struct tp_request *req, uint64_t max, struct tp_str *out)

@@ -185,20 +185,12 @@ static void opened(struct tp_conn *conn)
     }
 }
 
-static bool is_trusted(const struct tp_conn *conn)
-{
-    ngx_str_t name = { strlen(conn->tls_name), (u_char *)conn->tls_name };
-
-    return !conn->tls_verify || (SSL_get_verify_result(conn->c->ssl->connection) == X509_V_OK &&
-                                 ngx_ssl_check_host(conn->c, &name) == NGX_OK);
-}
-
 static void on_handshake(ngx_connection_t *c)
 {
     struct tp_conn *conn = c->data;
 
     enter(conn);
-    if (!c->ssl->handshaked || !is_trusted(conn)) {
+    if (!c->ssl->handshaked) {
         ngx_log_error(NGX_LOG_ERR, c->log, 0, "TLS handshake or verification failed with %V", &conn->name);
         fail(conn, TP_ERR_UNAVAILABLE);
     } else {
@@ -209,11 +201,17 @@ static void on_handshake(ngx_connection_t *c)
 
 static enum tp_err start_tls(struct tp_conn *conn)
 {
-    struct tp_target target = { .tls = true, .tls_verify = conn->tls_verify, .tls_verify_depth = 4 };
+    struct tp_target target = {
+        .tls = true,
+        .tls_verify = conn->tls_verify,
+        .tls_verify_depth = (int)conn->worker->settings->tls_verify_depth,
+    };
     ngx_ssl_t *ssl = tp_edge_tls_context(conn->worker->tls, &target, conn->c->log);
     ngx_int_t rc;
 
     if (!ssl || ngx_ssl_create_connection(ssl, conn->c, NGX_SSL_BUFFER | NGX_SSL_CLIENT) != NGX_OK)
+        return TP_ERR_UNAVAILABLE;
+    if (conn->tls_verify && tp_edge_tls_verify(conn->c, tp_str_from_cstr(conn->tls_name)) != NGX_OK)
         return TP_ERR_UNAVAILABLE;
     if (conn->tls_name[0] && SSL_set_tlsext_host_name(conn->c->ssl->connection, conn->tls_name) != 1)
         return TP_ERR_UNAVAILABLE;

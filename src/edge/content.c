@@ -34,6 +34,8 @@ static void stop_events(struct tp_edge_request *er)
     if (er->wake.posted) {
         ngx_delete_posted_event(&er->wake);
     }
+    if (er->wake.timer_set)
+        ngx_del_timer(&er->wake);
     if (er->timer.timer_set)
         ngx_del_timer(&er->timer);
     tp_edge_lookup_cancel(er->lookup);
@@ -43,25 +45,32 @@ static void stop_events(struct tp_edge_request *er)
 static void on_pool_cleanup(void *data)
 {
     struct tp_edge_request *er = data;
+    struct tp_edge_worker *worker = er->worker;
+    u_char *buffer = er->buffer;
 
     stop_events(er);
-    tp_request_free(er->req);
-    er->req = NULL;
-    if (er->buffer)
-        tp_edge_buffer_give(er->worker, er->buffer);
+    if (er->req)
+        tp_request_free(er->req); /* and with it er, whose memory it took */
+    else
+        tp_arena_free(er->arena);
+    if (buffer)
+        tp_edge_buffer_give(worker, buffer);
 }
 
 struct tp_edge_request *tp_edge_request_get(ngx_http_request_t *r, struct tp_edge_worker *worker)
 {
     struct tp_edge_request *er = tp_edge_request_of(r);
     ngx_pool_cleanup_t *cleanup;
+    struct tp_arena *arena;
 
     if (er)
         return er;
-    er = ngx_pcalloc(r->pool, sizeof(*er));
     cleanup = ngx_pool_cleanup_add(r->pool, 0);
-    if (!er || !cleanup)
+    if (!cleanup)
         return NULL;
+    arena = tp_request_begin_arena(&worker->gateway);
+    er = tp_arena_new_type(arena, struct tp_edge_request);
+    er->arena = arena;
     er->r = r;
     er->worker = worker;
     er->peer_ip = tp_edge_str(r->connection->addr_text);
@@ -73,16 +82,14 @@ struct tp_edge_request *tp_edge_request_get(ngx_http_request_t *r, struct tp_edg
     return er;
 }
 
-bool tp_edge_request_start(struct tp_edge_request *er)
+void tp_edge_request_start(struct tp_edge_request *er)
 {
     struct tp_request_input input;
 
     if (er->req)
-        return true;
-    if (!tp_edge_request_input(er, &input))
-        return false;
-    er->req = tp_request_new(&er->worker->gateway, &input, er);
-    return true;
+        return;
+    tp_edge_request_input(er, &input);
+    er->req = tp_request_new_in(er->arena, &er->worker->gateway, &input, er);
 }
 
 /* Real-ip runs after this handler, so the connection still has the address of who connected. */
@@ -95,8 +102,16 @@ ngx_int_t tp_edge_post_read_handler(ngx_http_request_t *r)
         return NGX_DECLINED;
     if (!tp_edge_request_get(r, worker))
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    r->log_handler = tp_edge_log_handler;
     return NGX_DECLINED;
+}
+
+/* epoll tells once: an end that came together with the request is not told again, so it is looked for now. */
+void tp_edge_watch_client(ngx_http_request_t *r)
+{
+    r->read_event_handler = ngx_http_test_reading;
+    if (r->connection->read->ready) {
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
 }
 
 ngx_int_t tp_edge_content_handler(ngx_http_request_t *r)
@@ -107,12 +122,14 @@ ngx_int_t tp_edge_content_handler(ngx_http_request_t *r)
     if (!worker)
         return NGX_HTTP_SERVICE_UNAVAILABLE;
     er = tp_edge_request_get(r, worker);
-    if (!er || !tp_edge_request_start(er))
+    if (!er)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    r->log_handler = tp_edge_log_handler;
+    tp_edge_request_start(er);
+    if (r->connection->log->log_level > NGX_LOG_DEBUG)
+        r->connection->log->log_level = NGX_LOG_DEBUG; /* our lines; nginx's own would print what the request carries */
 
-    r->main->count++;                              /* ours until the answer is finished; NGX_DONE gives nginx's back */
-    r->read_event_handler = ngx_http_test_reading; /* a client that leaves while we wait must be seen */
+    r->main->count++; /* ours until the answer is finished; NGX_DONE gives nginx's back */
+    tp_edge_watch_client(r);
     tp_request_run(er->req);
     tp_edge_act(er);
     return NGX_DONE;

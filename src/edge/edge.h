@@ -35,12 +35,14 @@ struct tp_edge_main_conf {
     struct tp_edge_settings *settings;
     ngx_http_core_loc_conf_t *core; /* http{}'s: resolver and its timeout */
     ngx_http_upstream_srv_conf_t upstream;
+    bool http2;                    /* without TLS too: accept.h */
     ngx_thread_pool_t *threads;    /* "thread_pool turnpike threads=1;" */
     struct tp_edge_worker *worker; /* NULL outside of a worker */
 };
 
 struct tp_edge_loc_conf {
     ngx_flag_t errors; /* nginx's own error pages are ours here, and the log is masked */
+    ngx_str_t charset; /* for text that names none; empty: nginx's charset filter decides */
 };
 
 /* What is to be done when the gateway has returned: its wish, or the end of a request whose body is broken. */
@@ -55,6 +57,7 @@ enum tp_edge_body { TP_EDGE_BODY_UNREAD, TP_EDGE_BODY_READING, TP_EDGE_BODY_READ
 struct tp_edge_request {
     ngx_http_request_t *r;
     struct tp_edge_worker *worker;
+    struct tp_arena *arena; /* holds this struct; the gateway's request takes it */
     struct tp_request *req; /* NULL before the content phase */
     struct tp_str peer_ip;  /* the connecting address, before real-ip */
     enum tp_edge_action action;
@@ -68,6 +71,7 @@ struct tp_edge_request {
     enum tp_edge_body body_state;
     bool in_body_call;   /* nginx may call back before its function returns */
     bool body_for_proxy; /* what waits for the body: the proxy step, else the gateway */
+    ngx_http_event_handler_pt nginx_body_handler; /* reads on when bytes came */
     uint64_t body_max;
     struct tp_str body_read; /* as given to the gateway */
     ngx_int_t body_status;   /* why it could not be read: for the client */
@@ -111,6 +115,7 @@ struct tp_edge_worker {
     const struct tp_edge_settings *settings;
     struct tp_edge_main_conf *conf;
     ngx_cycle_t *cycle;
+    bool draining; /* drain.h: accepts nothing, keeps no client connection */
     struct tp_shm *shm;
     struct tp_edge_pool *pool; /* idle upstream connections */
     struct tp_edge_tls *tls;   /* contexts and sessions towards upstreams */
@@ -131,7 +136,7 @@ static inline struct tp_str tp_edge_str(ngx_str_t s)
 
 static inline ngx_str_t tp_edge_ngx_str(struct tp_str s)
 {
-    return (ngx_str_t){ s.len, (u_char *)(uintptr_t)s.data };
+    return (ngx_str_t){ s.len, (u_char *)s.data };
 }
 
 static inline struct tp_edge_request *tp_edge_request_of(ngx_http_request_t *r)
@@ -162,10 +167,12 @@ void tp_edge_buffer_give(struct tp_edge_worker *worker, u_char *buffer);
 
 /* --- content.c --------------------------------------------------------------------------------- */
 ngx_int_t tp_edge_content_handler(ngx_http_request_t *r);
+/* See to it that a client who leaves, or has left, ends the request while it waits. */
+void tp_edge_watch_client(ngx_http_request_t *r);
 /* The module's context of a request, made on first use; NULL: out of memory. */
 struct tp_edge_request *tp_edge_request_get(ngx_http_request_t *r, struct tp_edge_worker *worker);
 /* Make the gateway's request, if it is not made yet. */
-bool tp_edge_request_start(struct tp_edge_request *er);
+void tp_edge_request_start(struct tp_edge_request *er);
 /* Do what the gateway asked for. The request may be gone after. */
 void tp_edge_act(struct tp_edge_request *er);
 /* The same from an event handler: also runs what nginx posted on the connection. */
@@ -177,7 +184,7 @@ ngx_int_t tp_edge_log_phase_handler(ngx_http_request_t *r);
 extern const struct tp_engine_ops tp_edge_engine_ops;
 
 /* --- request_input.c --------------------------------------------------------------------------- */
-bool tp_edge_request_input(struct tp_edge_request *er, struct tp_request_input *out);
+void tp_edge_request_input(struct tp_edge_request *er, struct tp_request_input *out);
 
 /* --- body.c ------------------------------------------------------------------------------------ */
 bool tp_edge_has_body(const ngx_http_request_t *r);
@@ -204,10 +211,11 @@ ngx_int_t tp_edge_peer_init(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t 
 /* --- filters.c, errors.c ----------------------------------------------------------------------- */
 ngx_int_t tp_edge_filters_init(ngx_conf_t *cf);
 /* The request's gateway answer for an error that nginx made: fills er->body and tp_request_answer. */
-bool tp_edge_error_answer(struct tp_edge_request *er, ngx_uint_t status);
+void tp_edge_error_answer(struct tp_edge_request *er, ngx_uint_t status);
 
 /* --- log.c ------------------------------------------------------------------------------------- */
-u_char *tp_edge_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr, u_char *buf, size_t len);
+/* What the error log says of a request: nothing that it carries but method, masked path and host. */
+u_char *tp_edge_log_request(ngx_http_request_t *r, u_char *buf, size_t len);
 ngx_int_t tp_edge_variables_init(ngx_conf_t *cf);
 
 #endif

@@ -22,7 +22,11 @@ static void wake(struct tp_request *req)
 {
     struct tp_edge_request *er = edge_of(req);
 
-    ngx_post_event(&er->wake, &ngx_posted_events);
+    if (ngx_exiting && !er->wake.timer_set) {
+        ngx_add_timer(&er->wake, 0); /* nginx ends when no timer is left, whatever is posted */
+    } else if (!ngx_exiting) {
+        ngx_post_event(&er->wake, &ngx_posted_events);
+    }
 }
 
 static void timer_clear(struct tp_request *req)
@@ -101,7 +105,7 @@ static void *timer_start(struct tp_engine *engine, int64_t delay_ms, void (*fn)(
         .data = timer,
         .handler = on_timer,
         .log = ((struct tp_edge_worker *)engine)->cycle->log,
-        .cancelable = 1, /* a worker that is leaving does not wait for it */
+        .cancelable = 0, /* a worker that is leaving waits for it: requests wait for what it guards */
     };
     timer->fn = fn;
     timer->data = data;

@@ -13,10 +13,9 @@ static bool was_header_too_large(const ngx_http_request_t *r, ngx_uint_t status)
     return status == NGX_HTTP_BAD_REQUEST && r->lingering_close;
 }
 
-bool tp_edge_error_answer(struct tp_edge_request *er, ngx_uint_t status)
+void tp_edge_error_answer(struct tp_edge_request *er, ngx_uint_t status)
 {
-    if (!tp_edge_request_start(er))
-        return false;
+    tp_edge_request_start(er);
     er->body = TP_STR_NULL;
     if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE && tp_request_body_limit(er->req))
         tp_request_on_body_too_large(er->req);
@@ -24,5 +23,4 @@ bool tp_edge_error_answer(struct tp_edge_request *er, ngx_uint_t status)
         tp_request_on_proxy_failed(er->req, was_header_too_large(er->r, status) ? NGX_HTTP_REQUEST_HEADER_TOO_LARGE
                                                                                 : (int)status);
     er->action = TP_EDGE_NOTHING; /* the gateway's wish to send is being granted */
-    return true;
 }

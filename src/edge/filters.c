@@ -66,6 +66,20 @@ static ngx_table_elt_t **slot_of(ngx_http_request_t *r, struct tp_str name)
     }
 }
 
+/*
+ * The framing decides, never a plugin: only the very length that nginx is going to send is passed on as text, which
+ * saves nginx from writing it.
+ */
+static ngx_int_t add_length(ngx_http_request_t *r, const struct tp_header *h)
+{
+    int64_t length;
+
+    if (r->headers_out.content_length || !tp_str_to_i64(h->value, &length) || length != r->headers_out.content_length_n)
+        return NGX_OK;
+    r->headers_out.content_length = push(r, h);
+    return r->headers_out.content_length ? NGX_OK : NGX_ERROR;
+}
+
 static ngx_int_t add_header(ngx_http_request_t *r, const struct tp_header *h)
 {
     ngx_table_elt_t **slot, *elt;
@@ -75,7 +89,7 @@ static ngx_int_t add_header(ngx_http_request_t *r, const struct tp_header *h)
         return NGX_OK;
     }
     if (h->name.len == 14 && tp_str_eq_nocase(h->name, TP_STR("Content-Length")))
-        return NGX_OK; /* nginx writes it from content_length_n */
+        return add_length(r, h);
     elt = push(r, h);
     if (!elt)
         return NGX_ERROR;
@@ -101,6 +115,30 @@ static ngx_int_t silence_server(ngx_http_request_t *r)
     return NGX_OK;
 }
 
+/* The types that nginx's charset filter knows from the start. By length first: most answers are JSON. */
+static bool is_text_type(struct tp_str type)
+{
+    switch (type.len) {
+    case 8: return tp_str_eq_nocase(type, TP_STR("text/xml"));
+    case 9: return tp_str_eq_nocase(type, TP_STR("text/html"));
+    case 10: return tp_str_eq_nocase(type, TP_STR("text/plain"));
+    case 16: return tp_str_eq_nocase(type, TP_STR("text/vnd.wap.wml"));
+    case 19: return tp_str_eq_nocase(type, TP_STR("application/rss+xml"));
+    case 22: return tp_str_eq_nocase(type, TP_STR("application/javascript"));
+    default: return false;
+    }
+}
+
+/* As nginx's charset filter does without recoding: text that is not encoded and names no charset gets the default. */
+static void add_charset(ngx_http_request_t *r)
+{
+    const struct tp_edge_loc_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_turnpike_module);
+
+    if (conf->charset.len && !r->headers_out.charset.len && !r->headers_out.content_encoding &&
+        is_text_type(tp_edge_str(r->headers_out.content_type)))
+        r->headers_out.charset = conf->charset;
+}
+
 static ngx_int_t fill_head(ngx_http_request_t *r, struct tp_edge_request *er)
 {
     const struct tp_answer *answer = tp_request_answer(er->req);
@@ -109,28 +147,28 @@ static ngx_int_t fill_head(ngx_http_request_t *r, struct tp_edge_request *er)
         r->headers_out.status = (ngx_uint_t)answer->status;
         ngx_str_null(&r->headers_out.status_line);
     }
+    if (er->answer != TP_EDGE_PROXIED)
+        r->headers_out.content_length_n = (off_t)er->body.len;
     for (size_t i = 0; i < answer->header_count; i++) {
         if (add_header(r, &answer->headers[i]) != NGX_OK)
             return NGX_ERROR;
     }
-    if (er->answer != TP_EDGE_PROXIED)
-        r->headers_out.content_length_n = (off_t)er->body.len;
-    if (answer->drop_length)
+    add_charset(r);
+    if (answer->drop_length) { /* a macro of two statements */
         ngx_http_clear_content_length(r);
+    }
     r->disable_not_modified = 1;
     return silence_server(r);
 }
 
 /* What nginx put in for its page goes; a few of its headers (Allow, Location …) would be kept, it sets none here. */
-static ngx_int_t take_over_error(ngx_http_request_t *r, struct tp_edge_request *er)
+static void take_over_error(ngx_http_request_t *r, struct tp_edge_request *er)
 {
-    if (!tp_edge_error_answer(er, r->headers_out.status))
-        return NGX_DECLINED;
+    tp_edge_error_answer(er, r->headers_out.status);
     er->answer = TP_EDGE_ERROR;
     r->headers_out.content_length = NULL;
     ngx_str_null(&r->headers_out.charset);
     ngx_http_clear_accept_ranges(r);
-    return NGX_OK;
 }
 
 static ngx_int_t header_filter(ngx_http_request_t *r)
@@ -141,10 +179,13 @@ static ngx_int_t header_filter(ngx_http_request_t *r)
 
     if (r != r->main || !worker)
         return next_header_filter(r);
+    if (worker->draining)
+        r->keepalive = 0;
     if (r->err_status >= NGX_HTTP_BAD_REQUEST && (er || conf->errors)) {
         er = tp_edge_request_get(r, worker);
-        if (!er || take_over_error(r, er) != NGX_OK)
+        if (!er)
             return next_header_filter(r);
+        take_over_error(r, er);
     }
     if (!er || er->answer == TP_EDGE_NO_ANSWER)
         return next_header_filter(r);

@@ -21,28 +21,23 @@ static u_char *add(u_char *p, u_char *last, const char *label, ngx_str_t text)
     return text.len ? ngx_snprintf(p, (size_t)(last - p), ", %s: \"%V\"", label, &text) : p;
 }
 
-/* In the place of nginx's own: the context behind a message in the error log. */
-u_char *tp_edge_log_handler(ngx_http_request_t *r, ngx_http_request_t *sr, u_char *buf, size_t len)
+u_char *tp_edge_log_request(ngx_http_request_t *r, u_char *buf, size_t len)
 {
     const struct tp_edge_request *er = tp_edge_request_of(r);
     u_char *last = buf + len, *p = buf;
 
-    (void)sr;
-    if (!er)
-        return p;
-    p = ngx_snprintf(p, (size_t)(last - p), ", request: \"%V\"", &r->method_name);
-    if (er->req) {
+    p = ngx_snprintf(p, (size_t)(last - p), ", request: \"%V", &r->method_name);
+    if (er && er->req) {
         ngx_str_t path = tp_edge_ngx_str(path_of(target_of(er)));
 
-        if (p < last && p[-1] == '"')
-            p--;
-        p = ngx_snprintf(p, (size_t)(last - p), " %V\"", &path);
+        p = ngx_snprintf(p, (size_t)(last - p), " %V", &path);
     }
-    if (r->upstream && er->peer_name.len)
+    p = ngx_snprintf(p, (size_t)(last - p), "\"");
+    if (er && r->upstream && er->peer_name.len)
         p = add(p, last, "upstream", er->peer_name);
     if (r->headers_in.host)
         p = add(p, last, "host", r->headers_in.host->value);
-    if (er->req)
+    if (er && er->req)
         p = add(p, last, "request_id", tp_edge_ngx_str(tp_request_id(er->req)));
     return p;
 }

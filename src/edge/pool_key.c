@@ -32,7 +32,7 @@ bool tp_edge_pool_key_eq(const struct tp_edge_pool_key *a, const struct tp_edge_
 
 uint32_t tp_edge_pool_key_hash(const struct tp_edge_pool_key *key)
 {
-    uint32_t hash = ngx_murmur_hash2((u_char *)(uintptr_t)key->address.bytes, key->address.family_v6 ? 16 : 4);
+    uint32_t hash = ngx_murmur_hash2((u_char *)key->address.bytes, key->address.family_v6 ? 16 : 4);
 
     hash ^= (uint32_t)key->port * 2654435761u;
     if (key->tls)

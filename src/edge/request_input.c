@@ -2,17 +2,16 @@
 #include "edge/edge.h"
 
 /* The client's headers as an array; pseudo headers of HTTP/2 are not among them but for the Host made of :authority. */
-static bool collect_headers(ngx_http_request_t *r, struct tp_request_input *out)
+static void collect_headers(struct tp_edge_request *er, struct tp_request_input *out)
 {
+    ngx_http_request_t *r = er->r;
     ngx_list_part_t *part;
     struct tp_header *headers;
     size_t count = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next)
         count += part->nelts;
-    headers = ngx_palloc(r->pool, (count + 1) * sizeof(*headers));
-    if (!headers)
-        return false;
+    headers = tp_arena_alloc(er->arena, count * sizeof(*headers));
     count = 0;
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         const ngx_table_elt_t *h = part->elts;
@@ -24,7 +23,6 @@ static bool collect_headers(ngx_http_request_t *r, struct tp_request_input *out)
     }
     out->headers = headers;
     out->header_count = count;
-    return true;
 }
 
 static void fill_local(struct tp_edge_request *er, struct tp_request_input *out)
@@ -68,7 +66,7 @@ static void fill_line(const ngx_http_request_t *r, struct tp_request_input *out)
         out->target = TP_STR("/");
 }
 
-bool tp_edge_request_input(struct tp_edge_request *er, struct tp_request_input *out)
+void tp_edge_request_input(struct tp_edge_request *er, struct tp_request_input *out)
 {
     ngx_http_request_t *r = er->r;
 
@@ -84,5 +82,5 @@ bool tp_edge_request_input(struct tp_edge_request *er, struct tp_request_input *
     out->content_length = r->headers_in.content_length_n;
     out->has_body = tp_edge_has_body(r);
     out->started_ms = (int64_t)r->start_sec * 1000 + (int64_t)r->start_msec;
-    return collect_headers(r, out);
+    collect_headers(er, out);
 }

@@ -216,6 +216,7 @@ static void read_all(struct reader *rd)
     s->trusted_certificates = get_text(rd, "lua_ssl_trusted_certificate", NULL);
     if (tp_str_eq(s->trusted_certificates, TP_STR("system")))
         s->trusted_certificates = TP_STR_NULL;
+    s->tls_verify_depth = get_size(rd, "lua_ssl_verify_depth", 1, 0, 100);
     s->error_default_type = get_text(rd, "error_default_type", "text/plain");
     s->keepalive_pool_size = get_size(rd, "upstream_keepalive_pool_size", 512, 0, 1 << 20);
     s->keepalive_max_requests = get_size(rd, "upstream_keepalive_max_requests", 10000, 0, INT32_MAX);
@@ -225,6 +226,7 @@ static void read_all(struct reader *rd)
     s->quota_identities = (uint64_t)get_size(rd, "quota_identities", 1 << 20, 1024, 1 << 28);
     s->quota_addresses = (uint64_t)get_size(rd, "quota_addresses", 1 << 18, 1024, 1 << 28);
     s->upstream_buffer_bytes = get_size(rd, "nginx_proxy_proxy_buffer_size", 8192, 1024, 1 << 20);
+    s->drain_idle_ms = 1000 * get_size(rd, "drain_idle", 5, 0, 3600);
 
     s->gateway.flat_windows = get_bool(rd, "rate_limiting_flat_windows", false);
     s->gateway.allow_debug_header = get_bool(rd, "allow_debug_header", false);

@@ -15,6 +15,7 @@ struct tp_edge_settings {
     struct tp_str plugins;              /* "bundled,request-transformer_1251" */
     struct tp_str hosts_file;           /* dns_hostsfile */
     struct tp_str trusted_certificates; /* lua_ssl_trusted_certificate: a file; absent: the system's store */
+    int64_t tls_verify_depth;           /* lua_ssl_verify_depth: as in Kong not for services, for all other TLS peers */
     int64_t keepalive_pool_size;        /* idle connections of one key; 0: none are kept */
     int64_t keepalive_max_requests;     /* 0: no limit, also below */
     int64_t keepalive_idle_ms;
@@ -22,6 +23,7 @@ struct tp_edge_settings {
     uint64_t quota_identities, quota_addresses; /* counters in the shared file */
     int64_t upstream_buffer_bytes;              /* nginx_proxy_proxy_buffer_size: an upstream's head must fit */
     struct tp_str error_default_type;
+    int64_t drain_idle_ms; /* how long a worker that leaves waits for idle clients */
 };
 
 /*

@@ -87,20 +87,16 @@ static void note_head(struct tp_edge_request *er)
 static ngx_int_t parse_head(ngx_http_request_t *r, struct tp_edge_request *er, struct tp_str text)
 {
     struct tp_answer *answer = tp_request_answer(er->req);
-    struct tp_header *headers = ngx_palloc(r->pool, (er->head.lines + 1) * sizeof(*headers));
-    size_t count;
+    struct tp_header *headers = tp_answer_begin_fill(er->req, er->head.lines);
+    size_t count = 0;
 
-    if (!headers)
-        return NGX_ERROR;
     if (tp_edge_head_parse(&er->head, text, headers, er->head.lines, &count) != TP_OK ||
         (er->head.status == NGX_HTTP_SWITCHING_PROTOCOLS && !(er->target.websocket && er->head.upgrade_websocket))) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "upstream sent an invalid header");
         return NGX_HTTP_UPSTREAM_INVALID_HEADER;
     }
     answer->status = er->head.status;
-    answer->header_count = 0;
-    for (size_t i = 0; i < count; i++)
-        tp_answer_add(er->req, headers[i].name, headers[i].value);
+    tp_answer_end_fill(er->req, count);
     return NGX_OK;
 }
 

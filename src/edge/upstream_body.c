@@ -231,17 +231,18 @@ ngx_int_t tp_edge_upstream_filter_init(void *data)
     ngx_http_request_t *r = data;
     struct tp_edge_request *er = tp_edge_request_of(r);
     ngx_http_upstream_t *u = r->upstream;
+    bool chunked = er->head.chunked && !has_no_body(er); /* whatever such an answer says: what follows is dropped */
 
-    u->input_filter = er->head.chunked ? direct_chunked : direct_copy;
-    if (has_no_body(er) || (!er->head.chunked && er->head.content_length == 0)) {
+    u->input_filter = chunked ? direct_chunked : direct_copy;
+    if (has_no_body(er) || (!chunked && er->head.content_length == 0)) {
         u->length = 0;
         end_of_body(er);
     } else {
-        u->length = er->head.chunked ? 1 : er->head.content_length;
+        u->length = chunked ? 1 : er->head.content_length;
     }
     if (u->pipe) {
-        u->pipe->input_filter = er->head.chunked ? pipe_chunked : pipe_copy;
-        u->pipe->length = er->head.chunked && u->length ? 3 : u->length; /* "0", LF, LF: what must come at least */
+        u->pipe->input_filter = chunked ? pipe_chunked : pipe_copy;
+        u->pipe->length = chunked ? 3 : u->length; /* "0", LF, LF: what must come at least */
     }
     return NGX_OK;
 }

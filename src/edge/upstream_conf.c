@@ -25,8 +25,7 @@ static bool fits(const ngx_http_upstream_conf_t *conf, const struct tp_target *t
 {
     return conf->connect_timeout == (ngx_msec_t)target->connect_timeout_ms &&
            conf->send_timeout == (ngx_msec_t)target->write_timeout_ms &&
-           conf->read_timeout == (ngx_msec_t)target->read_timeout_ms && conf->ssl == ssl &&
-           conf->ssl_verify == (ngx_flag_t)(ssl && target->tls_verify);
+           conf->read_timeout == (ngx_msec_t)target->read_timeout_ms && conf->ssl == ssl;
 }
 
 static void fill(ngx_http_upstream_conf_t *conf, struct tp_edge_worker *worker, const struct tp_target *target,
@@ -51,9 +50,8 @@ static void fill(ngx_http_upstream_conf_t *conf, struct tp_edge_worker *worker, 
         .pass_request_headers = 1,
         .pass_request_body = 1,
         .ssl = ssl,
-        .ssl_session_reuse = 1,
+        .ssl_session_reuse = 1, /* also makes nginx call peer.c's set_session, where verification is asked for */
         .ssl_server_name = 1,
-        .ssl_verify = ssl && target->tls_verify,
         .module = ngx_string("turnpike"),
     };
 }

@@ -29,39 +29,37 @@ enum tp_err tp_edge_head_scan(struct tp_edge_head *head, struct tp_str in, size_
     }
 }
 
-/* The next line of the head, without its end. False at the empty line. */
-static bool next_line(struct tp_str *rest, struct tp_str *line)
-{
-    const char *newline = rest->len ? memchr(rest->data, '\n', rest->len) : NULL;
-
-    if (!newline)
-        return false;
-    *line = tp_str_make(rest->data, (size_t)(newline - rest->data));
-    *rest = tp_str_from(*rest, line->len + 1);
-    if (line->len && line->data[line->len - 1] == '\r')
-        line->len--;
-    return line->len > 0;
-}
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-/* "HTTP/1.1 200 OK" (RFC 9112 §4); the text behind the code may be missing with its space. */
-static bool parse_status_line(struct tp_edge_head *head, struct tp_str line)
+/* The text from `start` to the newline, without its end. */
+static struct tp_str line_to(const char *start, const char *newline)
 {
-    const char *p = line.data;
+    size_t len = (size_t)(newline - start);
+
+    return tp_str_make(start, len && start[len - 1] == '\r' ? len - 1 : len);
+}
+
+/*
+ * "HTTP/1.1 200 OK" (RFC 9112 §4); the text behind the code may be missing with its space. Some newline before `end` ends
+ * it. Returns what is behind the line, or NULL.
+ */
+static const char *parse_status_line(struct tp_edge_head *head, const char *p, const char *end)
+{
+    const char *newline = memchr(p, '\n', (size_t)(end - p));
+    struct tp_str line = line_to(p, newline);
 
     if (line.len < 12 || memcmp(p, "HTTP/1.", 7) != 0 || !is_digit(p[7]) || p[8] != ' ')
-        return false;
+        return NULL;
     if (!is_digit(p[9]) || !is_digit(p[10]) || !is_digit(p[11]) || (line.len > 12 && p[12] != ' '))
-        return false;
+        return NULL;
     head->version = p[7] == '0' ? 10 : 11;
     head->status = (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
     head->status_text = tp_str_from(line, 9);
     head->close = head->version == 10;
-    return head->status >= 100 && memchr(p, '\r', line.len) == NULL;
+    return head->status >= 100 && memchr(p, '\r', line.len) == NULL ? newline + 1 : NULL;
 }
 
 /* Characters of a header's name (RFC 9110 §5.6.2). */
@@ -71,17 +69,35 @@ static const bool token_chars[256] = {
     ['`'] = true, ['|'] = true, ['~'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 };
 
-static bool parse_header(struct tp_str line, struct tp_header *out)
+static bool is_blank(char c)
 {
-    size_t n = 0;
+    return c == ' ' || c == '\t';
+}
 
-    while (n < line.len && token_chars[(unsigned char)line.data[n]])
-        n++;
-    if (n == 0 || n == line.len || line.data[n] != ':')
-        return false;
-    out->name = tp_str_head(line, n);
-    out->value = tp_str_trim(tp_str_from(line, n + 1));
-    return out->value.len == 0 || memchr(out->value.data, '\r', out->value.len) == NULL;
+/*
+ * A header's line from `p`, which some newline before `end` ends; that newline is no part of a name, so the name needs no
+ * other bound. Returns what is behind the line; NULL: not a header.
+ */
+static const char *parse_header(const char *p, const char *end, struct tp_header *out)
+{
+    const char *start = p, *newline;
+    struct tp_str value;
+
+    while (token_chars[(unsigned char)*p])
+        p++;
+    if (p == start || *p != ':')
+        return NULL;
+    out->name = tp_str_make(start, (size_t)(p - start));
+    for (p++; is_blank(*p);)
+        p++;
+    newline = memchr(p, '\n', (size_t)(end - p));
+    value = line_to(p, newline);
+    if (memchr(value.data, '\r', value.len))
+        return NULL;
+    while (value.len && is_blank(value.data[value.len - 1]))
+        value.len--;
+    out->value = value;
+    return newline + 1;
 }
 
 /* What Connection names, over all its lines. */
@@ -94,6 +110,10 @@ static bool read_connection(struct tp_edge_head *head, struct hop_names *hops, s
 {
     struct tp_str token;
 
+    if (tp_str_eq(value, TP_STR("keep-alive"))) { /* what nearly all send */
+        head->close = false;
+        return true;
+    }
     while (tp_str_next(&value, ',', &token)) {
         token = tp_str_trim(token);
         if (tp_str_eq_nocase(token, TP_STR("close"))) {
@@ -188,18 +208,29 @@ static size_t drop_hops(const struct hop_names *hops, struct tp_header *headers,
     return kept;
 }
 
+static bool is_last_line(const char *p)
+{
+    return p[0] == '\n' || (p[0] == '\r' && p[1] == '\n');
+}
+
 enum tp_err tp_edge_head_parse(struct tp_edge_head *head, struct tp_str text, struct tp_header *headers,
                                size_t capacity, size_t *count)
 {
+    const char *p = text.data, *end = text.data + text.len;
     struct hop_names hops;
-    struct tp_str line;
     size_t n = 0;
 
     hops.count = 0;
-    if (memchr(text.data, '\0', text.len) || !next_line(&text, &line) || !parse_status_line(head, line))
+    if (text.len == 0 || end[-1] != '\n' || memchr(p, '\0', text.len))
         return TP_ERR_INVALID;
-    while (next_line(&text, &line)) {
-        if (n == capacity || !parse_header(line, &headers[n]))
+    p = parse_status_line(head, p, end);
+    if (!p)
+        return TP_ERR_INVALID;
+    while (p < end && !is_last_line(p)) {
+        if (n == capacity)
+            return TP_ERR_INVALID;
+        p = parse_header(p, end, &headers[n]);
+        if (!p)
             return TP_ERR_INVALID;
         switch (read_known(head, &hops, &headers[n])) {
         case HEADER_BAD: return TP_ERR_INVALID;

@@ -38,10 +38,12 @@ static ngx_chain_t *make_head(struct tp_edge_request *er, int64_t length, bool h
     if (scratch->failed)
         return NULL;
     er->head_request = tp_str_starts(tp_buf_str(scratch), TP_STR("HEAD "));
-    b = ngx_create_temp_buf(er->r->pool, scratch->len);
+    b = ngx_calloc_buf(er->r->pool);
     if (!b)
         return NULL;
-    b->last = ngx_cpymem(b->pos, scratch->data, scratch->len);
+    b->start = b->pos = tp_arena_alloc(er->arena, scratch->len);
+    b->end = b->last = ngx_cpymem(b->pos, scratch->data, scratch->len);
+    b->temporary = 1;
     b->flush = 1;
     return make_link(er->r, b);
 }
@@ -123,7 +125,7 @@ static ngx_chain_t *take_text(struct tp_edge_request *er, const char *text, size
     ngx_chain_t *link = take_buf(er);
 
     if (link) {
-        link->buf->pos = (u_char *)(uintptr_t)text;
+        link->buf->pos = (u_char *)text;
         link->buf->last = link->buf->pos + len;
         link->buf->memory = 1;
     }

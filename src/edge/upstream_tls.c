@@ -66,7 +66,6 @@ static bool load_trust(const struct tp_edge_tls *tls, SSL_CTX *ctx)
     return SSL_CTX_set_default_verify_paths(ctx) == 1;
 }
 
-/* nginx compares the verdict and the name after the handshake, when its conf says ssl_verify. */
 static struct context *make_context(struct tp_edge_tls *tls, const struct tp_target *target, ngx_log_t *log)
 {
     struct context *context = tp_new(struct context);
@@ -114,6 +113,46 @@ ngx_ssl_t *tp_edge_tls_context(struct tp_edge_tls *tls, const struct tp_target *
     }
     context = make_context(tls, target, log);
     return context ? &context->ssl : NULL;
+}
+
+/* OpenSSL's verdict on each certificate of the chain; it fails the handshake, and we say why. */
+static int on_verified(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    ngx_connection_t *c = ngx_ssl_get_connection(ssl);
+    int error = X509_STORE_CTX_get_error(store);
+
+    if (!ok)
+        ngx_log_error(NGX_LOG_ERR, c->log, 0, "the upstream's certificate is refused: (%d: %s)", error,
+                      X509_verify_cert_error_string(error));
+    return ok;
+}
+
+/* nginx itself compares DNS names only, so it is told not to verify, and OpenSSL does all of it. */
+ngx_int_t tp_edge_tls_verify(ngx_connection_t *c, struct tp_str name)
+{
+    X509_VERIFY_PARAM *param = SSL_get0_param(c->ssl->connection);
+    char text[256];
+    int done;
+
+    if (name.len >= 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
+        name = tp_str_make(name.data + 1, name.len - 2);
+    if (name.len == 0 || name.len >= sizeof(text)) {
+        ngx_log_error(NGX_LOG_ERR, c->log, 0, "there is no name to verify the upstream's certificate with");
+        return NGX_ERROR;
+    }
+    snprintf(text, sizeof(text), "%.*s", TP_STR_ARG(name));
+    done = X509_VERIFY_PARAM_set1_ip_asc(param, text);
+    if (!done) {
+        ERR_clear_error(); /* it is no address */
+        done = X509_VERIFY_PARAM_set1_host(param, text, name.len);
+    }
+    if (!done) {
+        ngx_ssl_error(NGX_LOG_ERR, c->log, 0, (char *)"cannot verify the name of an upstream");
+        return NGX_ERROR;
+    }
+    SSL_set_verify(c->ssl->connection, SSL_VERIFY_PEER, on_verified);
+    return NGX_OK;
 }
 
 static struct session *slot_of(struct tp_edge_tls *tls, const struct tp_edge_pool_key *key)

@@ -15,6 +15,12 @@ void tp_edge_tls_free(struct tp_edge_tls *tls);
  */
 ngx_ssl_t *tp_edge_tls_context(struct tp_edge_tls *tls, const struct tp_target *target, ngx_log_t *log);
 
+/*
+ * Before the handshake: it fails unless the chain leads to a trusted authority and the certificate is for `name`, a DNS
+ * name or an address. NGX_ERROR: there must be no handshake.
+ */
+ngx_int_t tp_edge_tls_verify(ngx_connection_t *c, struct tp_str name);
+
 /* Offer the last session with this key, keep the one that was made. NGX_ERROR: out of memory. */
 ngx_int_t tp_edge_tls_set_session(struct tp_edge_tls *tls, const struct tp_edge_pool_key *key, ngx_connection_t *c);
 void tp_edge_tls_save_session(struct tp_edge_tls *tls, const struct tp_edge_pool_key *key, ngx_connection_t *c);

@@ -7,13 +7,13 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "base/shm.h"
+#include "edge/accept.h"
+#include "edge/drain.h"
 #include "edge/link_client.h"
 #include "edge/pool.h"
 #include "edge/rebuild.h"
 #include "edge/resolver.h"
 #include "edge/upstream_tls.h"
-#include "gateway/lua.h"
-#include "gateway/redis.h"
 #include "plugins/registry.h"
 
 #include <signal.h>
@@ -163,9 +163,7 @@ static void free_worker(struct tp_edge_worker *worker)
     struct tp_gateway *gateway = &worker->gateway;
 
     tp_edge_link_free(worker->link);
-    tp_redis_free(gateway->redis);
-    tp_gateway_fini(gateway);
-    tp_lua_free(gateway->lua);
+    tp_gateway_fini(gateway); /* Redis, Lua and the program too */
     tp_edge_pool_free(worker->pool);
     tp_edge_upstream_confs_free(worker->upstream_confs);
     tp_edge_tls_free(worker->tls);
@@ -207,6 +205,9 @@ ngx_int_t tp_edge_init_process(ngx_cycle_t *cycle)
     if (tp_edge_worker_refresh(worker) == TP_OK)
         (void)tp_edge_rebuild_now(worker);
     tp_edge_link_start(worker->link);
+    if (ngx_process == NGX_PROCESS_WORKER)
+        tp_edge_drain_watch(worker);
+    tp_edge_accept_watch(cycle);
     conf->worker = worker;
     return NGX_OK;
 }

@@ -4,6 +4,8 @@
  */
 #include "gateway/request_priv.h"
 
+#define OWN_HEADERS 16 /* room for what plugins and the gateway add, before the list grows */
+
 /* --- The list ----------------------------------------------------------------------------------- */
 
 struct tp_answer *tp_request_answer(struct tp_request *req)
@@ -11,24 +13,48 @@ struct tp_answer *tp_request_answer(struct tp_request *req)
     return &req->answer;
 }
 
+static void reserve(struct tp_request *req, size_t capacity)
+{
+    struct tp_answer *a = &req->answer;
+    struct tp_header *headers = tp_arena_alloc(req->arena, capacity * sizeof(*headers));
+
+    if (a->header_count)
+        memcpy(headers, a->headers, a->header_count * sizeof(*headers));
+    a->headers = headers;
+    a->header_capacity = capacity;
+}
+
+struct tp_header *tp_answer_begin_fill(struct tp_request *req, size_t count)
+{
+    req->answer.header_count = 0;
+    if (count + OWN_HEADERS > req->answer.header_capacity)
+        reserve(req, count + OWN_HEADERS);
+    return req->answer.headers;
+}
+
+void tp_answer_end_fill(struct tp_request *req, size_t count)
+{
+    struct tp_answer *a = &req->answer;
+
+    a->header_count = count;
+    for (size_t i = 0; i < count; i++)
+        a->name_lengths |= UINT64_C(1) << (a->headers[i].name.len & 63);
+}
+
 void tp_answer_add(struct tp_request *req, struct tp_str name, struct tp_str value)
 {
     struct tp_answer *a = &req->answer;
 
-    if (a->header_count == a->header_capacity) {
-        size_t capacity = a->header_capacity ? a->header_capacity * 2 : 24;
-        struct tp_header *headers = tp_arena_alloc(req->arena, capacity * sizeof(*headers));
-
-        if (a->header_count)
-            memcpy(headers, a->headers, a->header_count * sizeof(*headers));
-        a->headers = headers;
-        a->header_capacity = capacity;
-    }
+    if (a->header_count == a->header_capacity)
+        reserve(req, a->header_capacity ? a->header_capacity * 2 : OWN_HEADERS);
     a->headers[a->header_count++] = (struct tp_header){ name, value };
+    a->name_lengths |= UINT64_C(1) << (name.len & 63);
 }
 
 static struct tp_header *find(struct tp_answer *a, struct tp_str name)
 {
+    if (!(a->name_lengths >> (name.len & 63) & 1))
+        return NULL; /* as for most that are asked for */
     for (size_t i = 0; i < a->header_count; i++) {
         if (tp_header_name_eq(a->headers[i].name, name))
             return &a->headers[i];
@@ -70,17 +96,11 @@ static void apply(struct tp_request *req, const struct tp_answer_edit *edit)
     }
 }
 
-/* At once when there is a head, else kept for it. Copies; what could break out of its line is made harmless. */
+/* At once when there is a head, else kept for it. */
 static void edit(struct tp_request *req, int kind, struct tp_str name, struct tp_str value)
 {
-    struct tp_answer_edit e = { .kind = kind };
+    struct tp_answer_edit e = { .kind = kind, .header = { name, value } };
 
-    if (!tp_header_name_valid(name)) {
-        tp_request_log(req, TP_LOG_WARN, "not a header name, left out: \"%.*s\"", TP_STR_ARG(tp_str_head(name, 64)));
-        return;
-    }
-    e.header.name = tp_arena_dup(req->arena, name);
-    e.header.value = tp_arena_dup(req->arena, tp_header_safe_value(req->arena, value.data ? value : TP_STR("")));
     if (req->head_done) {
         apply(req, &e);
         return;
@@ -97,19 +117,35 @@ static void edit(struct tp_request *req, int kind, struct tp_str name, struct tp
     req->edits[req->edit_count++] = e;
 }
 
+/* The same with copies; what could break out of its line is made harmless. */
+static void edit_copy(struct tp_request *req, int kind, struct tp_str name, struct tp_str value)
+{
+    if (!tp_header_name_valid(name)) {
+        tp_request_log(req, TP_LOG_WARN, "not a header name, left out: \"%.*s\"", TP_STR_ARG(tp_str_head(name, 64)));
+        return;
+    }
+    value = tp_header_safe_value(req->arena, value.data ? value : TP_STR(""));
+    edit(req, kind, tp_arena_dup(req->arena, name), tp_arena_dup(req->arena, value));
+}
+
 void tp_response_set_header(struct tp_request *req, struct tp_str name, struct tp_str value)
 {
-    edit(req, TP_EDIT_SET, name, value);
+    edit_copy(req, TP_EDIT_SET, name, value);
 }
 
 void tp_response_add_header(struct tp_request *req, struct tp_str name, struct tp_str value)
 {
-    edit(req, TP_EDIT_ADD, name, value);
+    edit_copy(req, TP_EDIT_ADD, name, value);
 }
 
 void tp_response_clear_header(struct tp_request *req, struct tp_str name)
 {
-    edit(req, TP_EDIT_CLEAR, name, TP_STR_NULL);
+    edit_copy(req, TP_EDIT_CLEAR, name, TP_STR_NULL);
+}
+
+void tp_response_set_plain_header(struct tp_request *req, struct tp_str name, struct tp_str value)
+{
+    edit(req, TP_EDIT_SET, name, value);
 }
 
 bool tp_response_header(const struct tp_request *req, struct tp_str name, struct tp_str *out)
@@ -140,14 +176,7 @@ bool tp_response_is_proxied(const struct tp_request *req)
 
 static struct tp_str milliseconds(struct tp_arena *arena, int64_t ms)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
-    uint64_t n = ms < 0 ? 0 : (uint64_t)ms;
-
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
-    return tp_arena_dup(arena, tp_str_make(digits + at, sizeof(digits) - at));
+    return tp_arena_decimal(arena, ms < 0 ? 0 : (uint64_t)ms);
 }
 
 /* Before the plugins: Server, which they may change; then what they asked for in access. */
@@ -160,6 +189,8 @@ void tp_answer_begin(struct tp_request *req)
     if (req->answer.proxied && !req->responded && (s->header_server_tokens || s->header_server) &&
         !find(&req->answer, TP_STR("Server")))
         tp_answer_add(req, TP_STR("Server"), TP_STR(TP_SERVER_TOKEN));
+    if (!req->responded && find(&req->answer, TP_STR("Trailer")) && !tp_request_wants_trailers(req))
+        drop(&req->answer, TP_STR("Trailer"), NULL); /* announces what this client does not read */
     req->head_done = true;
     for (size_t i = 0; i < req->edit_count; i++)
         apply(req, &req->edits[i]);
@@ -245,7 +276,8 @@ void tp_answer_finish(struct tp_request *req)
         tp_answer_add(req, TP_STR("Server"), TP_STR(TP_SERVER_TOKEN));
     add_debug(req);
     if (s->header_request_id) {
-        drop(&req->answer, TP_STR("X-Kong-Request-Id"), NULL);
+        if (find(&req->answer, TP_STR("X-Kong-Request-Id")))
+            drop(&req->answer, TP_STR("X-Kong-Request-Id"), NULL);
         tp_answer_add(req, TP_STR("X-Kong-Request-Id"), tp_request_id(req));
     }
 }

@@ -275,7 +275,7 @@ json_t *tp_json_parse(struct tp_arena *arena, struct tp_str text)
 
 struct tp_str tp_json_write(struct tp_arena *arena, const json_t *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ESCAPE_SLASH | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
     TP_ASSERT(text);
     tp_arena_defer(arena, free_text, text);

@@ -12,6 +12,16 @@ unsigned tp_scope_rank(bool route, bool service, bool consumer)
     return route && service ? 4 : route ? 6 : service ? 7 : 8;
 }
 
+bool tp_rank_has_route(unsigned rank)
+{
+    return rank == 1 || rank == 2 || rank == 4 || rank == 6;
+}
+
+bool tp_rank_has_service(unsigned rank)
+{
+    return rank == 1 || rank == 3 || rank == 4 || rank == 7;
+}
+
 /* A chain while it is made. */
 struct draft {
     struct tp_slot *slots; /* room for every name that can be offered */

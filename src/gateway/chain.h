@@ -28,6 +28,9 @@ struct tp_chain {
 
 /* Rank of a scope; `consumer`: the row has one. */
 unsigned tp_scope_rank(bool route, bool service, bool consumer);
+/* Whether a row of that rank is attached to a route, to a service. */
+bool tp_rank_has_route(unsigned rank);
+bool tp_rank_has_service(unsigned rank);
 
 /* Rows of the plan sorted for building chains. */
 struct tp_chain_rows;

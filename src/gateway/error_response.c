@@ -84,6 +84,35 @@ const char *tp_error_text(int status)
     return NULL;
 }
 
+/* --- Errors that keep the server's own page --------------------------------------------------------- */
+
+static const struct {
+    int status;
+    const char *title;
+} server_pages[] = {
+    { 421, "421 Misdirected Request" },
+    { 501, "501 Not Implemented" },
+    { 505, "505 HTTP Version Not Supported" },
+};
+
+/* Kong gives a page of its own only to the errors that it lists; these few are left as nginx writes them. */
+static bool make_server_page(struct tp_arena *arena, int status, struct tp_error_body *out)
+{
+    for (size_t i = 0; i < sizeof(server_pages) / sizeof(server_pages[0]); i++) {
+        const char *title = server_pages[i].title;
+
+        if (server_pages[i].status != status)
+            continue;
+        out->content_type = TP_STR("text/html; charset=UTF-8");
+        out->body = tp_arena_printf(arena,
+                                    "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n"
+                                    "</body>\r\n</html>\r\n",
+                                    title, title);
+        return true;
+    }
+    return false;
+}
+
 /* --- Which type --------------------------------------------------------------------------------- */
 
 static bool is_type(struct tp_str type)
@@ -180,6 +209,8 @@ void tp_error_body_make(struct tp_arena *arena, const struct tp_gateway_settings
     struct tp_str text;
     int type;
 
+    if (server_level && !message && make_server_page(arena, status, out))
+        return;
     if (!message)
         message = tp_error_text(status);
     text = message ? tp_str_from_cstr(message)

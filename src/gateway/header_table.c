@@ -3,12 +3,29 @@
 
 #define SPARE 16 /* room for what plugins add, before the table grows */
 
-bool tp_header_name_eq(struct tp_str a, struct tp_str b)
+static bool each_eq(const char *a, const char *b, size_t len)
 {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++) {
-        if (a.data[i] != b.data[i] && tp_header_fold(a.data[i]) != tp_header_fold(b.data[i]))
+    for (size_t i = 0; i < len; i++) {
+        if (a[i] != b[i] && tp_header_fold(a[i]) != tp_header_fold(b[i]))
+            return false;
+    }
+    return true;
+}
+
+static inline bool same_word(const char *a, const char *b, size_t size)
+{
+    return memcmp(a, b, size) == 0; /* of constant size: two loads */
+}
+
+/* Names that are alike are nearly always spelled alike: then words compare. The last word may overlap the one before. */
+bool tp_header_bytes_eq(const char *a, const char *b, size_t len)
+{
+    if (len < 8)
+        return (len >= 4 && same_word(a, b, 4) && same_word(a + len - 4, b + len - 4, 4)) || each_eq(a, b, len);
+    for (size_t i = 0; i < len; i += 8) {
+        size_t at = i + 8 <= len ? i : len - 8;
+
+        if (!same_word(a + at, b + at, 8) && !each_eq(a + at, b + at, 8))
             return false;
     }
     return true;
@@ -33,17 +50,16 @@ void tp_header_table_init(struct tp_header_table *table, struct tp_arena *arena,
 {
     *table = (struct tp_header_table){ .arena = arena };
     grow(table, count + SPARE);
-    if (count)
-        memcpy(table->items, from, count * sizeof(*from));
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        table->items[i] = from[i];
         table->marks[i] = tp_header_mark(from[i].name);
+        table->seen |= tp_header_mark_bit(table->marks[i]);
+    }
     table->count = count;
 }
 
-size_t tp_header_table_find(const struct tp_header_table *table, struct tp_str name, size_t from)
+size_t tp_header_table_search(const struct tp_header_table *table, struct tp_str name, uint32_t mark, size_t from)
 {
-    uint32_t mark = tp_header_mark(name);
-
     for (size_t i = from; i < table->count; i++) {
         if (table->marks[i] == mark && tp_header_name_eq(table->items[i].name, name))
             return i;
@@ -51,19 +67,18 @@ size_t tp_header_table_find(const struct tp_header_table *table, struct tp_str n
     return table->count;
 }
 
-void tp_header_table_add(struct tp_header_table *table, struct tp_str name, struct tp_str value)
+void tp_header_table_append(struct tp_header_table *table, struct tp_str name, uint32_t mark, struct tp_str value)
 {
     if (table->count == table->capacity)
         grow(table, table->capacity * 2);
     table->items[table->count] = (struct tp_header){ name, value };
-    table->marks[table->count++] = tp_header_mark(name);
+    table->marks[table->count++] = mark;
+    table->seen |= tp_header_mark_bit(mark);
 }
 
-/* Drop every `name` at or behind `from`, keeping the order of the rest. */
-static void remove_from(struct tp_header_table *table, struct tp_str name, size_t from)
+void tp_header_table_remove_from(struct tp_header_table *table, struct tp_str name, uint32_t mark, size_t from)
 {
-    size_t w = tp_header_table_find(table, name, from);
-    uint32_t mark = tp_header_mark(name);
+    size_t w = tp_header_table_search(table, name, mark, from);
 
     for (size_t r = w; r < table->count; r++) {
         if (table->marks[r] == mark && tp_header_name_eq(table->items[r].name, name))
@@ -74,36 +89,49 @@ static void remove_from(struct tp_header_table *table, struct tp_str name, size_
     table->count = w;
 }
 
-void tp_header_table_set(struct tp_header_table *table, struct tp_str name, struct tp_str value)
-{
-    size_t at = tp_header_table_find(table, name, 0);
-
-    if (at == table->count) {
-        tp_header_table_add(table, name, value);
-        return;
-    }
-    table->items[at].value = value;
-    remove_from(table, name, at + 1);
-}
-
-void tp_header_table_remove(struct tp_header_table *table, struct tp_str name)
-{
-    remove_from(table, name, 0);
-}
+/* RFC 9110 §5.6.2. */
+static const unsigned char token_chars[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1,         ['\''] = 1,        ['*'] = 1,         ['+'] = 1, ['-'] = 1,
+    ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1,         ['~'] = 1,         ['0' ... '9'] = 1,
+    ['A' ... 'Z'] = 1,    ['a' ... 'z'] = 1,
+};
 
 static bool breaks_line(char c)
 {
     return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
 }
 
+/* Eight bytes at once: whether one of them may break a line; TAB is accused too. */
+static bool is_suspect(const char *bytes)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t x, del;
+
+    memcpy(&x, bytes, 8);
+    del = x ^ ones * 0x7f;
+    return ((x - ones * 0x20) & ~x & tops) | ((del - ones) & ~del & tops);
+}
+
+/* Bytes that have to be written as %XX. */
+static size_t count_breaks(struct tp_str value)
+{
+    size_t count = 0, i = 0;
+
+    while (i + 8 <= value.len && !is_suspect(value.data + i))
+        i += 8;
+    if (i + 8 > value.len && value.len >= 8 && !is_suspect(value.data + value.len - 8))
+        return 0; /* the last eight may overlap what was seen */
+    for (; i < value.len; i++)
+        count += breaks_line(value.data[i]);
+    return count;
+}
+
 struct tp_str tp_header_safe_value(struct tp_arena *arena, struct tp_str value)
 {
     static const char hex[] = "0123456789ABCDEF";
-    size_t odd = 0, w = 0;
+    size_t odd = count_breaks(value), w = 0;
     char *out;
 
-    for (size_t i = 0; i < value.len; i++)
-        odd += breaks_line(value.data[i]);
     if (odd == 0)
         return value;
     out = tp_arena_alloc(arena, value.len + 2 * odd + 1);
@@ -124,16 +152,9 @@ struct tp_str tp_header_safe_value(struct tp_arena *arena, struct tp_str value)
 
 bool tp_header_name_valid(struct tp_str name)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
+    unsigned char all = 1;
 
-    if (name.len == 0)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = name.data[i];
-        char letter = (char)(c | 0x20);
-
-        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && (c == '\0' || !strchr(marks, c)))
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < name.len; i++)
+        all &= token_chars[(unsigned char)name.data[i]];
+    return all && name.len > 0;
 }

@@ -2,6 +2,7 @@
 #include "gateway/node.h"
 
 #include "base/hash.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "gateway/lua.h"
 #include "gateway/redis.h"
@@ -9,6 +10,7 @@
 #include <arpa/inet.h>
 
 #define ID_BYTES 16
+#define MAX_SPARE_ARENAS 64
 
 static bool parse_address(struct tp_str text, struct tp_cidr *out)
 {
@@ -85,6 +87,7 @@ struct tp_node *tp_gateway_node(struct tp_gateway *gateway)
         gateway->node = tp_new(struct tp_node);
         read_trusted(gateway->node, gateway->settings.trusted_ips);
         read_ports(gateway->node, gateway->settings.port_maps);
+        gateway->node->arenas = tp_arena_spares_new(MAX_SPARE_ARENAS);
     }
     return gateway->node;
 }
@@ -117,20 +120,14 @@ uint16_t tp_node_public_port(const struct tp_node *node, uint16_t port)
 
 void tp_gateway_draw_id(struct tp_gateway *gateway, char out[33])
 {
-    static const char hex[] = "0123456789abcdef";
     struct tp_node *node = tp_gateway_node(gateway);
-    const uint8_t *bytes;
 
     if (node->random_left < ID_BYTES) {
         tp_random_bytes(node->random, sizeof(node->random));
         node->random_left = sizeof(node->random);
     }
     node->random_left -= ID_BYTES;
-    bytes = node->random + node->random_left;
-    for (size_t i = 0; i < ID_BYTES; i++) {
-        out[2 * i] = hex[bytes[i] >> 4];
-        out[2 * i + 1] = hex[bytes[i] & 15];
-    }
+    tp_hex16(out, node->random + node->random_left);
     out[32] = '\0';
 }
 
@@ -139,6 +136,7 @@ void tp_gateway_fini(struct tp_gateway *gateway)
     if (gateway->node) {
         free(gateway->node->trusted);
         free(gateway->node->ports);
+        tp_arena_spares_free(gateway->node->arenas);
         free(gateway->node);
         gateway->node = NULL;
     }

@@ -4,6 +4,7 @@
 #ifndef TP_GATEWAY_NODE_H
 #define TP_GATEWAY_NODE_H
 
+#include "base/arena_spares.h"
 #include "gateway/gateway.h"
 
 struct tp_cidr {
@@ -22,6 +23,7 @@ struct tp_node {
     bool trusts_unix;
     struct tp_port_map *ports;
     size_t port_count;
+    struct tp_arena_spares *arenas; /* of requests */
     uint8_t random[512];
     size_t random_left;
 };

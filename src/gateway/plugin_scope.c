@@ -5,28 +5,9 @@
 #include "gateway/chain.h"
 #include "gateway/request_priv.h"
 
-static const struct tp_slot *running_slot(const struct tp_request *req)
-{
-    for (size_t i = 0; req->chain && i < req->chain->count; i++)
-        if (req->chain->slots[i].conf == req->conf)
-            return &req->chain->slots[i];
-    return NULL;
-}
-
-static bool is_attached(unsigned rank, bool to_route)
-{
-    for (int other = 0; other < 4; other++) {
-        bool second = other & 1, consumer = other & 2;
-
-        if (rank == (to_route ? tp_scope_rank(true, second, consumer) : tp_scope_rank(second, true, consumer)))
-            return true;
-    }
-    return false;
-}
-
 void tp_request_plugin_scope(const struct tp_request *req, struct tp_plugin_scope *out)
 {
-    const struct tp_slot *slot = running_slot(req);
+    const struct tp_slot *slot = req->slot;
     const struct tp_uuid *route = tp_request_route_id(req);
     const struct tp_uuid *service = tp_request_service_id(req);
 
@@ -35,8 +16,8 @@ void tp_request_plugin_scope(const struct tp_request *req, struct tp_plugin_scop
     if (!slot)
         return;
     out->plugin = slot->name;
-    if (route && is_attached(slot->rank, true))
+    if (route && tp_rank_has_route(slot->rank))
         out->route = *route;
-    if (service && is_attached(slot->rank, false))
+    if (service && tp_rank_has_service(slot->rank))
         out->service = *service;
 }

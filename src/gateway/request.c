@@ -130,7 +130,7 @@ void tp_request_on_body_chunk(struct tp_request *req, struct tp_str *chunk, bool
     for (size_t i = 0; i < req->chain->count; i++) {
         const struct tp_slot *slot = &req->chain->slots[i];
 
-        req->conf = slot->conf;
+        req->slot = slot;
         if (slot->plugin->on_body)
             slot->plugin->on_body(req, slot->conf, chunk, last);
     }
@@ -145,11 +145,6 @@ void tp_request_on_done(struct tp_request *req)
 }
 
 /* --- Life --------------------------------------------------------------------------------------- */
-
-static void unref_program(void *program)
-{
-    tp_program_unref(program);
-}
 
 /* "http://host/x" → "/x": proxies' form of a target; the host counts as in Host. */
 static struct tp_str origin_form(struct tp_str target)
@@ -209,9 +204,19 @@ static void take_id(struct tp_request *req)
     }
 }
 
+struct tp_arena *tp_request_begin_arena(struct tp_gateway *gateway)
+{
+    return tp_arena_new_from(tp_gateway_node(gateway)->arenas);
+}
+
 struct tp_request *tp_request_new(struct tp_gateway *gateway, const struct tp_request_input *input, void *engine_data)
 {
-    struct tp_arena *arena = tp_arena_new();
+    return tp_request_new_in(tp_request_begin_arena(gateway), gateway, input, engine_data);
+}
+
+struct tp_request *tp_request_new_in(struct tp_arena *arena, struct tp_gateway *gateway,
+                                     const struct tp_request_input *input, void *engine_data)
+{
     struct tp_request *req = tp_arena_new_type(arena, struct tp_request);
 
     req->arena = arena;
@@ -224,7 +229,6 @@ struct tp_request *tp_request_new(struct tp_gateway *gateway, const struct tp_re
     if (gateway->program) {
         req->program = tp_program_ref(gateway->program);
         req->chain = req->program->global;
-        tp_arena_defer(arena, unref_program, req->program); /* the first, so the last to run */
     }
     take_id(req);
     split_target(req);
@@ -235,10 +239,14 @@ struct tp_request *tp_request_new(struct tp_gateway *gateway, const struct tp_re
 
 void tp_request_free(struct tp_request *req)
 {
+    struct tp_program *program;
+
     if (!req)
         return;
+    program = req->program;
     tp_request_stop(req, TP_STOP_OVER);
     tp_arena_free(req->arena); /* and with it the request; destructors cancel what waits */
+    tp_program_unref(program); /* last: destructors may look at configurations */
 }
 
 void *tp_request_engine_data(const struct tp_request *req)

@@ -41,6 +41,10 @@ struct tp_request_input {
 
 /* Makes the request; keeps a reference on the gateway's program. `engine_data` is the engine's own. */
 struct tp_request *tp_request_new(struct tp_gateway *gateway, const struct tp_request_input *input, void *engine_data);
+/* The same in an arena that the engine has begun, with what it needs itself of a request; *takes* the arena. */
+struct tp_arena *tp_request_begin_arena(struct tp_gateway *gateway);
+struct tp_request *tp_request_new_in(struct tp_arena *arena, struct tp_gateway *gateway,
+                                     const struct tp_request_input *input, void *engine_data);
 void tp_request_free(struct tp_request *req);
 void *tp_request_engine_data(const struct tp_request *req);
 struct tp_gateway *tp_request_gateway(const struct tp_request *req);
@@ -72,12 +76,16 @@ struct tp_answer {
     int status;
     struct tp_header *headers; /* without hop-by-hop ones */
     size_t header_count, header_capacity;
+    uint64_t name_lengths;     /* a bit (length modulo 64) for each name that is, or was, among them */
     bool proxied;              /* proxying was attempted */
     bool drop_length;          /* a plugin changes the body: no Content-Length */
 };
 struct tp_answer *tp_request_answer(struct tp_request *req);
 /* For the engine, filling it from the upstream; *borrows* the text. */
 void tp_answer_add(struct tp_request *req, struct tp_str name, struct tp_str value);
+/* The same for a whole head: an empty answer with room for `count`, to be written by the engine; then how many there are. */
+struct tp_header *tp_answer_begin_fill(struct tp_request *req, size_t count);
+void tp_answer_end_fill(struct tp_request *req, size_t count);
 
 /*
  * The upstream's head arrived (or ops.send is about to send ours, or proxying failed and `status` is 502, 504 …):

@@ -61,7 +61,7 @@ struct tp_request {
     unsigned step;
     enum tp_stop stop;
     size_t turn;              /* plugins of the running phase that are done */
-    const void *conf;         /* of the running plugin */
+    const struct tp_slot *slot; /* of the running plugin */
     tp_resume_fn resume;      /* set: the running plugin goes on here */
     void *resume_state;
     bool abandoned;           /* nobody waits for the plugin's tp_request_resume any more */
@@ -98,10 +98,12 @@ struct tp_request {
 
     const struct tp_consumer *consumer;
     const struct tp_credential *credential;
+    const struct tp_consumer *without_rows; /* seen to have no plugin rows of its own when it was looked up */
     struct tp_note *notes;
     struct tp_secret *secrets;
     struct tp_str log_target;          /* data NULL: as sent; also the next */
     struct tp_str masked_path;         /* raw_path without secrets */
+    struct tp_str masked_query;        /* raw_query without the arguments that are secret */
 
     /* The answer. */
     struct tp_answer answer;
@@ -119,7 +121,7 @@ enum tp_verdict tp_request_stop(struct tp_request *req, enum tp_stop why);
 void tp_request_abandon(struct tp_request *req);
 /* The next piece of work of the plugin whose turn it is: its handler, or where it goes on. */
 enum tp_verdict tp_request_call(struct tp_request *req, enum tp_verdict (*handler)(struct tp_request *, const void *),
-                                const void *conf);
+                                const struct tp_slot *slot);
 /* Run the loop again if the request stopped for `why`. */
 void tp_request_continue(struct tp_request *req, enum tp_stop why);
 
@@ -135,6 +137,9 @@ enum tp_verdict tp_step_target(struct tp_request *req);  /* target.c */
 /* respond.c: the 500 of TP_FAIL, and the page for a failed upstream. */
 void tp_respond_failed(struct tp_request *req);
 void tp_respond_upstream_failed(struct tp_request *req, int status);
+
+/* upstream_writer.c: whether the client reads trailers. */
+bool tp_request_wants_trailers(const struct tp_request *req);
 
 /* answer.c: before and after the plugins' header handlers. */
 void tp_answer_begin(struct tp_request *req);

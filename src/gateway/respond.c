@@ -22,17 +22,6 @@ static bool is_grpc(const struct tp_request *req)
            tp_str_starts(client_header(req, TP_STR("Content-Type")), TP_STR("application/grpc"));
 }
 
-static struct tp_str length_text(struct tp_arena *arena, size_t n)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while ((n /= 10) > 0);
-    return tp_arena_dup(arena, tp_str_make(digits + at, sizeof(digits) - at));
-}
-
 /* Start the answer anew: what an earlier attempt left in it goes. */
 static void begin_answer(struct tp_request *req, int status, struct tp_str content_type, struct tp_str body)
 {
@@ -43,7 +32,7 @@ static void begin_answer(struct tp_request *req, int status, struct tp_str conte
     if (content_type.data)
         tp_answer_add(req, TP_STR("Content-Type"), content_type);
     if (status >= 200 && status != 204 && status != 304)
-        tp_answer_add(req, TP_STR("Content-Length"), length_text(req->arena, body.len));
+        tp_answer_add(req, TP_STR("Content-Length"), tp_arena_decimal(req->arena, body.len));
 }
 
 static void respond_grpc(struct tp_request *req, int status, const char *message)

@@ -1,5 +1,6 @@
 /*
- * Captures that are secrets: a key in the path (tp_request_protect_capture).
+ * Parts of the target that are secrets: a key in the path (tp_request_protect_capture) or in the query
+ * (tp_request_protect_query_arg).
  *
  * A capture's text is normalised, the target is as sent: an escape or a doubled slash may make them differ. So the
  * raw text is searched for the letters themselves, and segment by segment decoded; and when neither finds the
@@ -75,17 +76,26 @@ struct tp_str tp_request_masked(const struct tp_request *req, struct tp_arena *a
     return text;
 }
 
-static void mask_target(struct tp_request *req)
+/* The target for logs again, from what is masked by now. */
+static void join_target(struct tp_request *req)
+{
+    struct tp_str path = req->masked_path.data ? req->masked_path : req->raw_path;
+    struct tp_str query = req->masked_query.data ? req->masked_query : req->raw_query;
+
+    req->log_target = path;
+    if (query.data)
+        req->log_target = tp_arena_printf(req->arena, "%.*s?%.*s", TP_STR_ARG(path),
+                                          TP_STR_ARG(tp_request_masked(req, req->arena, query)));
+}
+
+static void mask_path(struct tp_request *req)
 {
     struct tp_str path = tp_request_masked(req, req->arena, req->raw_path);
 
     if (path.data == req->raw_path.data) /* not found in any spelling */
         path = tp_arena_concat(req->arena, TP_STR("/"), MASK);
     req->masked_path = path;
-    req->log_target = path;
-    if (req->raw_query.data)
-        req->log_target = tp_arena_printf(req->arena, "%.*s?%.*s", TP_STR_ARG(path),
-                                          TP_STR_ARG(tp_request_masked(req, req->arena, req->raw_query)));
+    join_target(req);
 }
 
 /* --- Hiding from the upstream --------------------------------------------------------------------- */
@@ -157,12 +167,62 @@ void tp_request_protect_capture(struct tp_request *req, struct tp_str name, bool
     secret->next = req->secrets;
     req->secrets = secret;
     if (text.len)
-        mask_target(req);
+        mask_path(req);
     if (secret->hidden)
         hide_capture(req, text);
 }
 
+/* --- The query ------------------------------------------------------------------------------------ */
+
+/* The value of "name=value" when the name, decoded, is the one meant. */
+static bool is_argument(struct tp_arena *arena, struct tp_str argument, struct tp_str name, struct tp_str *value)
+{
+    ptrdiff_t equals = tp_str_chr(argument, '=');
+    struct tp_str its_name;
+
+    if (equals < 0 || (size_t)equals < name.len)
+        return false;
+    its_name = tp_str_head(argument, (size_t)equals);
+    *value = tp_str_from(argument, (size_t)equals + 1);
+    return value->len > 0 && tp_str_eq_nocase(tp_url_decode(arena, its_name, true), name);
+}
+
+void tp_request_protect_query_arg(struct tp_request *req, struct tp_str name)
+{
+    struct tp_str query = req->masked_query.data ? req->masked_query : req->raw_query, rest = query, argument, value;
+    bool found = false;
+    struct tp_buf buf;
+
+    if (query.len <= name.len)
+        return;
+    tp_buf_init(&buf, 0);
+    while (tp_str_next(&rest, '&', &argument)) {
+        if (argument.data != query.data)
+            tp_buf_add_char(&buf, '&');
+        if (is_argument(req->arena, argument, name, &value)) {
+            found = true;
+            tp_buf_add(&buf, tp_str_head(argument, argument.len - value.len));
+            tp_buf_add(&buf, MASK);
+        } else {
+            tp_buf_add(&buf, argument);
+        }
+    }
+    if (found) {
+        req->masked_query = tp_arena_dup(req->arena, tp_buf_str(&buf));
+        join_target(req);
+    }
+    tp_buf_fini(&buf);
+}
+
+/* Without a route nobody has said which arguments are secret: all of them may be. */
+static bool is_unknown_query(const struct tp_request *req)
+{
+    return !req->match.route && req->raw_query.len > 0;
+}
+
 struct tp_str tp_request_log_target(const struct tp_request *req)
 {
+    if (is_unknown_query(req))
+        return tp_arena_concat(req->arena, req->raw_path, TP_STR("?******"));
     return req->log_target.data ? req->log_target : req->input.target;
 }

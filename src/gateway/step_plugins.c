@@ -16,34 +16,42 @@ enum tp_verdict tp_step_rewrite(struct tp_request *req)
 
         if (!slot->plugin->on_rewrite)
             continue;
-        verdict = tp_request_call(req, slot->plugin->on_rewrite, slot->conf);
+        verdict = tp_request_call(req, slot->plugin->on_rewrite, slot);
         if (verdict != TP_NEXT)
             return verdict;
     }
     return TP_NEXT;
 }
 
+static size_t read_consumer_rows(struct tp_request *req, struct tp_consumer_plugin **rows)
+{
+    struct tp_view *view;
+    size_t count = 0;
+    enum tp_err err = tp_view_begin(req->gateway->read_model, &view);
+
+    if (!err) {
+        err = tp_view_consumer_plugins(view, &req->consumer->id, req->arena, rows, &count);
+        tp_view_end(view);
+    }
+    if (!err)
+        return count;
+    tp_request_log(req, TP_LOG_ERROR, "plugins of the consumer cannot be read: %s", tp_err_text(err));
+    return 0;
+}
+
 /* The caller is known: choose the plugins whose turn is still to come by its own rows too. */
 static void choose_for_caller(struct tp_request *req)
 {
     struct tp_consumer_plugin *rows = NULL;
-    struct tp_view *view;
-    enum tp_err err;
     size_t count = 0;
 
     req->caller_changed = false;
     if (!req->gateway->read_model || !req->consumer)
         return;
-    err = tp_view_begin(req->gateway->read_model, &view);
-    if (!err) {
-        err = tp_view_consumer_plugins(view, &req->consumer->id, req->arena, &rows, &count);
-        tp_view_end(view);
-    }
-    if (err)
-        tp_request_log(req, TP_LOG_ERROR, "plugins of the consumer cannot be read: %s", tp_err_text(err));
+    if (req->consumer != req->without_rows)
+        count = read_consumer_rows(req, &rows);
     if (count || req->chain != req->route_info->chain)
-        req->chain =
-            tp_chain_specialise(req, req->route_info->chain, req->chain, req->turn, err ? NULL : rows, err ? 0 : count);
+        req->chain = tp_chain_specialise(req, req->route_info->chain, req->chain, req->turn, rows, count);
 }
 
 /* An early answer: the remaining configurations are still chosen, for their header, body and log handlers. */
@@ -67,7 +75,7 @@ enum tp_verdict tp_step_access(struct tp_request *req)
         const struct tp_slot *slot = &req->chain->slots[req->chain->access[req->turn]];
 
         if (slot->plugin->on_access) {
-            enum tp_verdict verdict = tp_request_call(req, slot->plugin->on_access, slot->conf);
+            enum tp_verdict verdict = tp_request_call(req, slot->plugin->on_access, slot);
 
             if (verdict != TP_NEXT)
                 return leave_access(req, verdict);
@@ -85,7 +93,7 @@ enum tp_verdict tp_step_header(struct tp_request *req)
     for (size_t i = 0; req->chain && req->chain->has_header && i < req->chain->count; i++) {
         const struct tp_slot *slot = &req->chain->slots[i];
 
-        req->conf = slot->conf;
+        req->slot = slot;
         if (slot->plugin->on_header)
             slot->plugin->on_header(req, slot->conf);
     }
@@ -98,7 +106,7 @@ enum tp_verdict tp_step_log(struct tp_request *req)
     for (size_t i = 0; req->chain && req->chain->has_log && i < req->chain->count; i++) {
         const struct tp_slot *slot = &req->chain->slots[i];
 
-        req->conf = slot->conf;
+        req->slot = slot;
         if (slot->plugin->on_log)
             slot->plugin->on_log(req, slot->conf);
     }

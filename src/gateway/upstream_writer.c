@@ -39,7 +39,7 @@ static void put_lower(struct writer *w, struct tp_str s)
 }
 
 /* All values of a header of the client, each followed by ", "; false when there are none. */
-static bool put_existing(struct writer *w, const struct tp_request *req, struct tp_str name)
+static inline bool put_existing(struct writer *w, const struct tp_request *req, struct tp_str name)
 {
     bool any = false;
 
@@ -63,7 +63,7 @@ static void put_request_line(struct writer *w, const struct tp_request *req)
     PUT(" HTTP/1.1\r\n");
 }
 
-static bool wants_trailers(const struct tp_request *req)
+bool tp_request_wants_trailers(const struct tp_request *req)
 {
     for (size_t at = 0; (at = tp_header_table_find(&req->headers, TP_STR("TE"), at)) < req->headers.count; at++) {
         if (tp_token_listed(req->headers.items[at].value, TP_STR("trailers")))
@@ -74,7 +74,7 @@ static bool wants_trailers(const struct tp_request *req)
 
 static void put_hop(struct writer *w, const struct tp_request *req, const struct tp_target *target)
 {
-    if (wants_trailers(req))
+    if (tp_request_wants_trailers(req))
         PUT("TE: trailers\r\n");
     PUT("Via: ");
     put_existing(w, req, TP_STR("Via"));

@@ -35,15 +35,15 @@ void tp_request_continue(struct tp_request *req, enum tp_stop why)
 }
 
 enum tp_verdict tp_request_call(struct tp_request *req, enum tp_verdict (*handler)(struct tp_request *, const void *),
-                                const void *conf)
+                                const struct tp_slot *slot)
 {
     tp_resume_fn resume = req->resume;
 
-    req->conf = conf;
+    req->slot = slot;
     if (!resume)
-        return handler(req, conf);
+        return handler(req, slot->conf);
     req->resume = NULL;
-    return resume(req, conf, req->resume_state);
+    return resume(req, slot->conf, req->resume_state);
 }
 
 static enum tp_verdict wait_for(struct tp_request *req, enum tp_stop why, tp_resume_fn fn, void *state)
@@ -88,7 +88,7 @@ enum tp_verdict tp_request_read_body(struct tp_request *req, uint64_t max_bytes,
     enum tp_err err = TP_OK;
 
     if (req->body_replaced || (req->body_read && req->body_known))
-        return fn(req, req->conf, state);
+        return fn(req, req->slot->conf, state);
     req->body = TP_STR("");
     if (req->input.has_body)
         err = req->gateway->engine->ops->body_read(req, max_bytes, &req->body);
@@ -96,7 +96,7 @@ enum tp_verdict tp_request_read_body(struct tp_request *req, uint64_t max_bytes,
         return wait_for(req, TP_STOP_BODY, fn, state);
     req->body_read = true;
     req->body_known = err == TP_OK;
-    return fn(req, req->conf, state);
+    return fn(req, req->slot->conf, state);
 }
 
 void tp_request_on_body(struct tp_request *req, enum tp_err err, struct tp_str body)

@@ -62,10 +62,8 @@ bool tp_entity_options_valid(const struct tp_entity *entity, const json_t *input
 /* --- Preparing -------------------------------------------------------------------------------- */
 
 struct preparation {
-    const struct tp_entity *entity;
-    enum tp_write write;
-    const json_t *stored;
-    int64_t now_s;
+    const struct tp_draft *draft;
+    const struct tp_entity *entity; /* the draft's */
     const struct tp_plugin *plugin; /* plugins only; NULL: no such plugin */
     const struct tp_field *fields;  /* the entity's, or those of `table` */
     struct tp_plugin_table table;
@@ -75,8 +73,10 @@ struct preparation {
 };
 
 /* Kong takes an empty list for an empty object. */
-static bool copy_input(struct preparation *p, const json_t *input)
+static bool copy_input(struct preparation *p)
 {
+    const json_t *input = p->draft->input;
+
     if (json_is_object(input))
         p->input = json_deep_copy(input);
     else if (json_is_array(input) && json_array_size(input) == 0)
@@ -91,12 +91,12 @@ static const json_t *plugin_name(const struct preparation *p)
 {
     const json_t *name = json_object_get(p->input, "name");
 
-    if (!name && p->write == TP_UPDATE)
-        name = json_object_get(p->stored, "name");
+    if (!name && p->draft->write == TP_UPDATE)
+        name = json_object_get(p->draft->stored, "name");
     return name;
 }
 
-static void choose_table(struct preparation *p, const struct tp_registry *registry)
+static void choose_table(struct preparation *p)
 {
     struct tp_str name;
 
@@ -104,7 +104,7 @@ static void choose_table(struct preparation *p, const struct tp_registry *regist
     if (!tp_entity_is_plugins(p->entity))
         return;
     name = tp_json_str(plugin_name(p));
-    p->plugin = name.data ? tp_plugin_find(registry, name, NULL) : NULL;
+    p->plugin = name.data ? tp_plugin_find(p->draft->registry, name, NULL) : NULL;
     if (!p->plugin)
         return;
     tp_plugin_table_init(&p->table, p->entity, p->plugin);
@@ -126,7 +126,7 @@ static bool translate(struct preparation *p)
     if (p->errors)
         return false;
     if (p->entity->expand)
-        p->entity->expand(p->input, p->write == TP_UPDATE);
+        p->entity->expand(p->input, p->draft->write == TP_UPDATE);
     for (const struct tp_field *f = p->fields; f->name; f++) {
         if (f->write_only)
             json_object_del(p->input, f->name);
@@ -144,8 +144,8 @@ static json_t *take_ttl(struct preparation *p)
         return NULL;
     ttl = json_incref(json_object_get(p->input, "ttl"));
     json_object_del(p->input, "ttl");
-    if (!ttl && p->write == TP_UPDATE)
-        ttl = json_incref(json_object_get(p->stored, "ttl"));
+    if (!ttl && p->draft->write == TP_UPDATE)
+        ttl = json_incref(json_object_get(p->draft->stored, "ttl"));
     return ttl ? ttl : json_null();
 }
 
@@ -170,17 +170,17 @@ static void set_automatic(struct preparation *p)
     for (const struct tp_field *f = p->fields; f->name; f++) {
         bool is_update_time = strcmp(f->name, "updated_at") == 0;
 
-        if (!f->automatic || (p->write == TP_UPDATE && !is_update_time))
+        if (!f->automatic || (p->draft->write == TP_UPDATE && !is_update_time))
             continue;
         if (is_update_time || tp_json_is_null(json_object_get(p->value, f->name)))
-            json_object_set_new(p->value, f->name, automatic_value(f, p->now_s));
+            json_object_set_new(p->value, f->name, automatic_value(f, p->draft->now_s));
     }
 }
 
 /* The path in the URL names the row: a body cannot move it. */
 static void keep_identity(struct preparation *p)
 {
-    json_t *id = p->write == TP_INSERT ? NULL : json_object_get(p->stored, "id");
+    json_t *id = p->draft->write == TP_INSERT ? NULL : json_object_get(p->draft->stored, "id");
 
     if (id)
         json_object_set(p->value, "id", id);
@@ -188,8 +188,8 @@ static void keep_identity(struct preparation *p)
 
 static void build_value(struct preparation *p)
 {
-    if (p->write == TP_UPDATE)
-        p->value = tp_shape_merge(p->fields, p->stored, p->input);
+    if (p->draft->write == TP_UPDATE)
+        p->value = tp_shape_merge(p->fields, p->draft->stored, p->input);
     else
         p->value = json_deep_copy(p->input);
     keep_identity(p);
@@ -205,15 +205,18 @@ static void check_plugin_name(struct preparation *p)
 
     if (p->plugin || !tp_entity_is_plugins(p->entity) || !name.data)
         return;
-    json_object_set_new(p->errors, "name",
-                        tp_json_textf("plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
-                                      TP_STR_ARG(name)));
+    json_object_set_new(
+        p->errors, "name",
+        tp_json_textf("plugin '%.*s' not enabled; add it to the 'plugins' configuration property", TP_STR_ARG(name)));
 }
 
 static bool validate(struct preparation *p)
 {
     struct tp_check_context ctx = {
-        .fields = p->fields, .value = p->value, .input = p->input, .is_update = p->write == TP_UPDATE,
+        .fields = p->fields,
+        .value = p->value,
+        .input = p->input,
+        .is_update = p->draft->write == TP_UPDATE,
     };
 
     p->errors = tp_validate_fields(p->fields, p->value);
@@ -225,14 +228,14 @@ static bool validate(struct preparation *p)
     return json_object_size(p->errors) == 0;
 }
 
-static bool prepare(struct preparation *p, const struct tp_registry *registry, const json_t *input)
+static bool prepare(struct preparation *p)
 {
     json_t *ttl;
     bool valid;
 
-    if (!copy_input(p, input))
+    if (!copy_input(p))
         return false;
-    choose_table(p, registry);
+    choose_table(p);
     if (!translate(p))
         return false;
     ttl = take_ttl(p);
@@ -249,12 +252,10 @@ static bool prepare(struct preparation *p, const struct tp_registry *registry, c
     return valid;
 }
 
-enum tp_err tp_entity_prepare(const struct tp_entity *entity, const struct tp_registry *registry,
-                              enum tp_write write, const json_t *input, const json_t *stored,
-                              int64_t now_s, json_t **out, json_t **errors)
+enum tp_err tp_entity_prepare(const struct tp_draft *draft, json_t **out, json_t **errors)
 {
-    struct preparation p = { .entity = entity, .write = write, .stored = stored, .now_s = now_s };
-    bool valid = prepare(&p, registry, input);
+    struct preparation p = { .entity = draft->entity, .draft = draft };
+    bool valid = prepare(&p);
 
     json_decref(p.input);
     if (!valid) {
@@ -267,8 +268,8 @@ enum tp_err tp_entity_prepare(const struct tp_entity *entity, const struct tp_re
     return TP_OK;
 }
 
-bool tp_entity_key_valid(const struct tp_entity *entity, const char *name, struct tp_str value,
-                         char *message, size_t size)
+bool tp_entity_key_valid(const struct tp_entity *entity, const char *name, struct tp_str value, char *message,
+                         size_t size)
 {
     const struct tp_field *field = tp_entity_field(entity, name);
     json_t *text, *err;

@@ -74,18 +74,15 @@ void tp_check_add_entity_error(json_t *errors, json_t *text)
 void tp_check_fail(struct tp_check_context *ctx, const char *path, const char *format, ...)
 {
     va_list args;
-    char *text;
-    int len;
 
+    if (path && tp_json_at(ctx->errors, path))
+        return;
     va_start(args, format);
-    len = vasprintf(&text, format, args);
+    if (path)
+        tp_json_put(ctx->errors, path, tp_json_vtextf(format, args));
+    else
+        tp_check_add_entity_error(ctx->errors, tp_json_vtextf(format, args));
     va_end(args);
-    TP_ASSERT(len >= 0);
-    if (!path)
-        tp_check_add_entity_error(ctx->errors, tp_json_text(tp_str_make(text, (size_t)len)));
-    else if (!tp_json_at(ctx->errors, path))
-        tp_json_put(ctx->errors, path, tp_json_text(tp_str_make(text, (size_t)len)));
-    free(text);
 }
 
 /* Is there an error at `path`, below it, or at something that holds it? */
@@ -232,21 +229,15 @@ void tp_checks_run(struct tp_check_context *ctx, const struct tp_check *checks)
 {
     for (; checks && checks->kind != TP_CHECK_END; checks++) {
         switch (checks->kind) {
-        case TP_CHECK_CONDITIONAL:
-            run_conditional(ctx, checks);
-            break;
-        case TP_CHECK_CUSTOM:
-            run_custom(ctx, checks);
-            break;
+        case TP_CHECK_CONDITIONAL: run_conditional(ctx, checks); break;
+        case TP_CHECK_CUSTOM: run_custom(ctx, checks); break;
         case TP_CHECK_MUTUALLY_EXCLUSIVE:
         case TP_CHECK_MUTUALLY_REQUIRED:
             if (any_field_invalid(ctx, checks))
                 break;
             run_counting(ctx, checks);
             break;
-        default:
-            run_counting(ctx, checks);
-            break;
+        default: run_counting(ctx, checks); break;
         }
     }
 }

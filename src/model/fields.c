@@ -48,10 +48,8 @@ static enum tp_err decode_any(struct decoder *d, const json_t *value, char *at)
 static enum tp_err decode_number(struct decoder *d, const struct tp_field *f, const json_t *value, char *at)
 {
     switch (f->type) {
-    case TP_TYPE_INTEGER:
-        return tp_json_to_int(value, (int64_t *)at) ? TP_OK : unfit(d, f, "an integer");
-    case TP_TYPE_SIZE:
-        return tp_json_to_size(value, (int64_t *)at) ? TP_OK : unfit(d, f, "a number of bytes");
+    case TP_TYPE_INTEGER: return tp_json_to_int(value, (int64_t *)at) ? TP_OK : unfit(d, f, "an integer");
+    case TP_TYPE_SIZE: return tp_json_to_size(value, (int64_t *)at) ? TP_OK : unfit(d, f, "a number of bytes");
     default:
         if (!json_is_number(value))
             return unfit(d, f, "a number");
@@ -202,8 +200,8 @@ static enum tp_err decode_fields(struct decoder *d, const struct tp_field *field
     return result;
 }
 
-enum tp_err tp_fields_decode(const struct tp_field *fields, const json_t *value, void *out,
-                             struct tp_arena *arena, struct tp_diag *diag)
+enum tp_err tp_fields_decode(const struct tp_field *fields, const json_t *value, void *out, struct tp_arena *arena,
+                             struct tp_diag *diag)
 {
     struct decoder d = { arena, diag };
 

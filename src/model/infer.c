@@ -75,27 +75,21 @@ static json_t *inferred(const struct tp_field *field, json_t *value)
         return json_null();
     switch (field->type) {
     case TP_TYPE_INTEGER:
-    case TP_TYPE_NUMBER:
-        return json_is_string(value) ? infer_number(value) : json_incref(value);
-    case TP_TYPE_BOOLEAN:
-        return json_is_string(value) ? infer_boolean(value) : json_incref(value);
+    case TP_TYPE_NUMBER: return json_is_string(value) ? infer_number(value) : json_incref(value);
+    case TP_TYPE_BOOLEAN: return json_is_string(value) ? infer_boolean(value) : json_incref(value);
     case TP_TYPE_ARRAY:
-    case TP_TYPE_SET:
-        return infer_list(field, value);
-    case TP_TYPE_MAP:
-        infer_entries(field->element, value);
-        return json_incref(value);
+    case TP_TYPE_SET: return infer_list(field, value);
+    case TP_TYPE_MAP: infer_entries(field->element, value); return json_incref(value);
     case TP_TYPE_RECORD:
         if (json_is_object(value))
             infer_fields(field->fields, value);
         return json_incref(value);
-    default:
-        return json_incref(value);
+    default: return json_incref(value);
     }
 }
 
-void tp_entity_infer(const struct tp_entity *entity, const struct tp_registry *registry,
-                     const char *plugin_name, json_t *input)
+void tp_entity_infer(const struct tp_entity *entity, const struct tp_registry *registry, const char *plugin_name,
+                     json_t *input)
 {
     static const struct tp_field ttl = { .name = "ttl", .type = TP_TYPE_INTEGER };
     struct tp_plugin_table table;

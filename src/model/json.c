@@ -5,7 +5,6 @@
 #include "base/utf8.h"
 #include "turnpike/err.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
 #define MAX_STEP 128 /* bytes of one name in a path, from our own tables */
@@ -22,19 +21,26 @@ json_t *tp_json_text(struct tp_str text)
     return json_stringn_nocheck(text.data ? text.data : "", tp_utf8_valid_prefix(text));
 }
 
-json_t *tp_json_textf(const char *format, ...)
+json_t *tp_json_vtextf(const char *format, va_list args)
 {
-    va_list args;
     char *text;
+    int len = vasprintf(&text, format, args);
     json_t *json;
-    int len;
 
-    va_start(args, format);
-    len = vasprintf(&text, format, args);
-    va_end(args);
     TP_ASSERT(len >= 0);
     json = tp_json_text(tp_str_make(text, (size_t)len));
     free(text);
+    return json;
+}
+
+json_t *tp_json_textf(const char *format, ...)
+{
+    json_t *json;
+    va_list args;
+
+    va_start(args, format);
+    json = tp_json_vtextf(format, args);
+    va_end(args);
     return json;
 }
 

@@ -5,6 +5,7 @@
 #include "turnpike/str.h"
 
 #include <jansson.h>
+#include <stdarg.h>
 
 /* The text of a JSON string, borrowed; data NULL for anything else. */
 struct tp_str tp_json_str(const json_t *value);
@@ -12,6 +13,7 @@ struct tp_str tp_json_str(const json_t *value);
 /* A JSON string; bytes from the first invalid UTF-8 sequence on are cut off. Owned. */
 json_t *tp_json_text(struct tp_str text);
 json_t *tp_json_textf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+json_t *tp_json_vtextf(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
 static inline bool tp_json_is_null(const json_t *value)
 {

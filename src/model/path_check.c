@@ -2,16 +2,12 @@
 #include "model/path_check.h"
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "model/regex_check.h"
 #include "turnpike/field.h"
 
 #include <ctype.h>
 #include <stdio.h>
-
-static bool is_hex(char c)
-{
-    return isxdigit((unsigned char)c) != 0;
-}
 
 static bool is_path_char(char c)
 {
@@ -29,18 +25,29 @@ static bool is_path_text(struct tp_str path)
     return true;
 }
 
+/* The byte that an escape at `at` stands for; -1: there is none. */
+static int escaped_byte(struct tp_str path, size_t at)
+{
+    int high, low;
+
+    if (at + 2 >= path.len || path.data[at] != '%')
+        return -1;
+    high = tp_hex_value(path.data[at + 1]);
+    low = tp_hex_value(path.data[at + 2]);
+    return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 /* Every '%' is followed by two hex digits. */
 static bool check_escapes(struct tp_str path, char *message, size_t size)
 {
     for (size_t i = 0; i < path.len; i++) {
         if (path.data[i] != '%')
             continue;
-        if (i + 2 < path.len && is_hex(path.data[i + 1]) && is_hex(path.data[i + 2])) {
+        if (escaped_byte(path, i) >= 0) {
             i += 2;
             continue;
         }
-        snprintf(message, size, "invalid url-encoded value: '%.*s'",
-                 TP_STR_ARG(tp_str_head(tp_str_from(path, i), 3)));
+        snprintf(message, size, "invalid url-encoded value: '%.*s'", TP_STR_ARG(tp_str_head(tp_str_from(path, i), 3)));
         return false;
     }
     return true;
@@ -58,22 +65,16 @@ bool tp_check_path(struct tp_str value, char *message, size_t size)
 
 /* --- Normal form ------------------------------------------------------------------------------ */
 
-static int hex_value(char c)
-{
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-}
-
 /* %XX decoded unless the byte is reserved; those keep the escape, in upper case. */
 static void unescape(struct tp_buf *out, struct tp_str path)
 {
     for (size_t i = 0; i < path.len; i++) {
-        int byte;
+        int byte = escaped_byte(path, i);
 
-        if (path.data[i] != '%' || i + 2 >= path.len || !is_hex(path.data[i + 1]) || !is_hex(path.data[i + 2])) {
+        if (byte < 0) {
             tp_buf_add_char(out, path.data[i]);
             continue;
         }
-        byte = hex_value(path.data[i + 1]) << 4 | hex_value(path.data[i + 2]);
         if (byte && strchr("!*'();:@&=+$,/?%#[]", byte))
             tp_buf_addf(out, "%%%02X", byte);
         else

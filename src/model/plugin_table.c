@@ -25,9 +25,9 @@ const struct tp_plugin *tp_plugin_find(const struct tp_registry *registry, struc
         at--;
     if (at < 2 || at == name.len)
         return NULL;
-    if (name.data[at] < '0' || name.data[at] > '9' || !tp_str_to_i64(tp_str_from(name, at), &number))
+    if (!tp_str_to_i64(tp_str_from(name, at), &number) || number < INT32_MIN || number > INT32_MAX)
         return NULL;
-    plugin = number <= INT32_MAX ? tp_registry_find(registry, tp_str_head(name, at - 1)) : NULL;
+    plugin = tp_registry_find(registry, tp_str_head(name, at - 1));
     if (plugin && priority)
         *priority = (int)number;
     return plugin;

@@ -22,8 +22,8 @@ bool tp_regex_compiles(struct tp_str pattern, char *message, size_t size)
     if (offset >= pattern.len)
         snprintf(message, size, "pcre2_compile() failed: %s in \"%.*s\"", (char *)text, TP_STR_ARG(pattern));
     else
-        snprintf(message, size, "pcre2_compile() failed: %s in \"%.*s\" at \"%.*s\"", (char *)text,
-                 TP_STR_ARG(pattern), TP_STR_ARG(tp_str_from(pattern, offset)));
+        snprintf(message, size, "pcre2_compile() failed: %s in \"%.*s\" at \"%.*s\"", (char *)text, TP_STR_ARG(pattern),
+                 TP_STR_ARG(tp_str_from(pattern, offset)));
     return false;
 }
 
@@ -51,7 +51,7 @@ static const char *irregular_group(struct tp_str rest)
 {
     if (!tp_str_starts(rest, TP_STR("(?")))
         return rest.len > 1 && rest.data[0] == '(' && rest.data[1] == '*' ? "repetition operator missing expression"
-                                                                           : NULL;
+                                                                          : NULL;
     rest = tp_str_from(rest, 2);
     for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
         if (tp_str_starts(rest, tp_str_from_cstr(groups[i].opening)))

@@ -15,9 +15,9 @@ static enum family family_of(struct tp_str protocol)
         const char *name;
         enum family family;
     } families[] = {
-        { "http", FAMILY_HTTP },   { "https", FAMILY_HTTP }, { "tcp", FAMILY_STREAM },
-        { "tls", FAMILY_STREAM },  { "udp", FAMILY_STREAM }, { "tls_passthrough", FAMILY_PASSTHROUGH },
-        { "grpc", FAMILY_GRPC },   { "grpcs", FAMILY_GRPC },
+        { "http", FAMILY_HTTP },  { "https", FAMILY_HTTP }, { "tcp", FAMILY_STREAM },
+        { "tls", FAMILY_STREAM }, { "udp", FAMILY_STREAM }, { "tls_passthrough", FAMILY_PASSTHROUGH },
+        { "grpc", FAMILY_GRPC },  { "grpcs", FAMILY_GRPC },
     };
 
     for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -80,16 +80,13 @@ static void forbid_strip_path(struct tp_check_context *ctx)
 static void check_forbidden(struct tp_check_context *ctx)
 {
     switch (route_family(ctx)) {
-    case FAMILY_HTTP:
-        forbid(ctx, TP_NAMES("sources", "destinations"), "'http' or 'https'");
-        break;
+    case FAMILY_HTTP: forbid(ctx, TP_NAMES("sources", "destinations"), "'http' or 'https'"); break;
     case FAMILY_GRPC:
         forbid(ctx, TP_NAMES("methods", "sources", "destinations"), "'grpc' or 'grpcs'");
         forbid_strip_path(ctx);
         break;
     default:
-        forbid(ctx, TP_NAMES("methods", "hosts", "paths", "headers"),
-               "'tcp', 'tls', 'tls_passthrough' or 'udp'");
+        forbid(ctx, TP_NAMES("methods", "hosts", "paths", "headers"), "'tcp', 'tls', 'tls_passthrough' or 'udp'");
         break;
     }
 }
@@ -145,9 +142,7 @@ static void check_needed(struct tp_check_context *ctx)
         else
             need_one(ctx, TP_NAMES("hosts", "headers", "paths"), "'grpc'");
         break;
-    case FAMILY_STREAM:
-        need_one(ctx, TP_NAMES("sources", "destinations", "snis"), "'tcp', 'tls' or 'udp'");
-        break;
+    case FAMILY_STREAM: need_one(ctx, TP_NAMES("sources", "destinations", "snis"), "'tcp', 'tls' or 'udp'"); break;
     default:
         if (!is_given(ctx, "snis"))
             tp_check_fail(ctx, NULL, "must set snis when 'protocols' is 'tls_passthrough'");
@@ -203,7 +198,9 @@ static void check_expression(struct tp_check_context *ctx)
 
 const struct tp_check tp_route_checks[] = {
     { .kind = TP_CHECK_CUSTOM, .fn = check_family },
-    { .kind = TP_CHECK_CUSTOM, .fields = TP_NAMES("protocols", "snis"), .fn = check_snis,
+    { .kind = TP_CHECK_CUSTOM,
+      .fields = TP_NAMES("protocols", "snis"),
+      .fn = check_snis,
       .shown = "{\"conditional\": {\"if_field\": \"protocols\", \"if_match\": {\"elements\": {\"type\": \"string\","
                " \"not_one_of\": [\"grpcs\", \"https\", \"tls\", \"tls_passthrough\"]}}, \"then_field\": \"snis\","
                " \"then_match\": {\"len_eq\": 0}, \"then_err\": \"'snis' can only be set when 'protocols' is 'grpcs',"
@@ -211,7 +208,8 @@ const struct tp_check tp_route_checks[] = {
     { .kind = TP_CHECK_CUSTOM, .shown = "{\"custom_entity_check\": {\"field_sources\": [\"path_handling\"]}}" },
     { .kind = TP_CHECK_CUSTOM, .fields = TP_NAMES("protocols"), .fn = check_forbidden },
     { .kind = TP_CHECK_CUSTOM, .fields = TP_NAMES("protocols"), .fn = check_needed },
-    { .kind = TP_CHECK_CUSTOM, .fn = check_expression,
+    { .kind = TP_CHECK_CUSTOM,
+      .fn = check_expression,
       .shown = "{\"custom_entity_check\": {\"run_with_missing_fields\": true, \"field_sources\": [\"id\","
                " \"protocols\", \"snis\", \"sources\", \"destinations\", \"methods\", \"hosts\", \"paths\","
                " \"headers\", \"expression\", \"regex_priority\", \"priority\"]}}" },

@@ -198,24 +198,19 @@ static void set_relations(json_t *out, const struct tp_field *field, const char 
 {
     switch (field->type) {
     case TP_TYPE_ARRAY:
-    case TP_TYPE_SET:
-        json_object_set_new(out, "elements", field_schema(field->element, plugin));
-        break;
+    case TP_TYPE_SET: json_object_set_new(out, "elements", field_schema(field->element, plugin)); break;
     case TP_TYPE_MAP:
         if (field->key)
             json_object_set_new(out, "keys", field_schema(field->key, plugin));
         if (field->element)
             json_object_set_new(out, "values", field_schema(field->element, plugin));
         break;
-    case TP_TYPE_RECORD:
-        set_record(out, field, plugin);
-        break;
+    case TP_TYPE_RECORD: set_record(out, field, plugin); break;
     case TP_TYPE_FOREIGN:
         set_text(out, "reference", field->reference);
         set_text(out, "on_delete", field->cascade ? "cascade" : NULL);
         break;
-    default:
-        break;
+    default: break;
     }
 }
 

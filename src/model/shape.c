@@ -264,17 +264,13 @@ static json_t *normalized(const struct tp_field *field, json_t *value)
     bool empty_list = json_is_array(value) && json_array_size(value) == 0;
 
     switch (field->type) {
-    case TP_TYPE_STRING:
-        return field->uuid ? lower_uuid(value) : json_incref(value);
+    case TP_TYPE_STRING: return field->uuid ? lower_uuid(value) : json_incref(value);
     case TP_TYPE_INTEGER:
     case TP_TYPE_SIZE:
-    case TP_TYPE_NUMBER:
-        return plain_number(value);
+    case TP_TYPE_NUMBER: return plain_number(value);
     case TP_TYPE_ARRAY:
-    case TP_TYPE_SET:
-        return normal_list(field, value);
-    case TP_TYPE_MAP:
-        return empty_list ? json_object() : normal_map(field, value);
+    case TP_TYPE_SET: return normal_list(field, value);
+    case TP_TYPE_MAP: return empty_list ? json_object() : normal_map(field, value);
     case TP_TYPE_RECORD:
         if (empty_list)
             value = json_object();
@@ -283,10 +279,8 @@ static json_t *normalized(const struct tp_field *field, json_t *value)
         if (json_is_object(value) && field->fields)
             tp_shape_normalize(field->fields, value);
         return value;
-    case TP_TYPE_FOREIGN:
-        return normal_foreign(value);
-    default:
-        return json_incref(value);
+    case TP_TYPE_FOREIGN: return normal_foreign(value);
+    default: return json_incref(value);
     }
 }
 

@@ -24,10 +24,10 @@ enum host_kind { HOST_NAME, HOST_IPV4, HOST_IPV6 };
 
 struct host {
     enum host_kind kind;
-    struct tp_str name;    /* without brackets and port */
+    struct tp_str name; /* without brackets and port */
     bool has_port;
-    const char *fault;     /* NULL: fine; else what is wrong, as Kong words it */
-    bool fault_is_port;    /* the port is too large: the text does not quote the host */
+    const char *fault;  /* NULL: fine; else what is wrong, as Kong words it */
+    bool fault_is_port; /* the port is too large: the text does not quote the host */
 };
 
 static bool to_cstr(struct tp_str s, char out[MAX_ADDRESS])

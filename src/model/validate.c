@@ -15,8 +15,9 @@
 #define MAX_POSITION_ERRORS 32768 /* a first bad element further on is reported under its number, without padding */
 #define MAX_EXACT_INT 9007199254740992.0 /* 2^53: Lua's numbers are doubles */
 
-const char *const tp_protocols_all[] = { "grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp",
-                                         NULL };
+const char *const tp_protocols_all[] = {
+    "grpc", "grpcs", "http", "https", "tcp", "tls", "tls_passthrough", "udp", NULL
+};
 
 const struct tp_field *tp_field_find(const struct tp_field *fields, const char *name)
 {
@@ -70,9 +71,12 @@ bool tp_json_to_size(const json_t *value, int64_t *out)
     if (text.len == 0)
         return false;
     switch (text.data[text.len - 1]) {
-    case 'k': case 'K': shift = 10; break;
-    case 'm': case 'M': shift = 20; break;
-    case 'g': case 'G': shift = 30; break;
+    case 'k':
+    case 'K': shift = 10; break;
+    case 'm':
+    case 'M': shift = 20; break;
+    case 'g':
+    case 'G': shift = 30; break;
     default: break;
     }
     if (!tp_str_to_i64(tp_str_head(text, text.len - (shift ? 1 : 0)), &number))

@@ -30,9 +30,9 @@ bool tp_json_to_size(const json_t *value, int64_t *out);
 
 struct tp_check_context {
     const struct tp_field *fields;
-    const json_t *value;  /* the whole record or entity, merged */
-    const json_t *input;  /* what the client sent, shorthands translated; NULL: as `value` */
-    json_t *errors;       /* grows */
+    const json_t *value; /* the whole record or entity, merged */
+    const json_t *input; /* what the client sent, shorthands translated; NULL: as `value` */
+    json_t *errors;      /* grows */
     bool is_update;
 };
 

@@ -1,13 +1,13 @@
 /*
- * Decoded configurations of consumer-scoped plugin rows: a bounded cache of the most recently used, keyed by row,
- * content and plugin. One for each worker, used by its own thread; an entry that is still held by a request when
- * it is dropped lives until that request lets go.
+ * Decoded configurations of consumer-scoped plugin rows: a bounded cache of the most recently used, keyed by content
+ * and plugin. Rows with the same content share one: a hundred thousand customers have a handful of plans. One cache for
+ * each worker, used by its own thread; an entry that is still held by a request when it is dropped lives until that
+ * request lets go.
  *
  * A configuration that cannot be decoded is kept, too: the question comes with every request of that consumer.
  */
 #include "plan/plan.h"
 
-#include "base/hash.h"
 #include "base/mem.h"
 #include "plan/decode.h"
 
@@ -17,8 +17,8 @@ struct tp_conf {
     atomic_int references;
     struct tp_arena *arena;
     const struct tp_plugin *plugin;
-    struct tp_uuid id;
     uint64_t revision;
+    struct tp_str config;
     enum tp_err err; /* of decoding; TP_OK: data is there */
     const void *data;
     /* The cache's: next in the bucket, and neighbours by last use. */
@@ -29,7 +29,6 @@ struct tp_conf_cache {
     size_t max, count;
     struct tp_conf **buckets;
     size_t mask;
-    struct tp_hash_key key;
     struct tp_conf *newest, *oldest;
 };
 
@@ -43,15 +42,13 @@ struct tp_conf_cache *tp_conf_cache_new(size_t max_entries)
         size *= 2;
     cache->mask = size - 1;
     cache->buckets = tp_calloc(size, sizeof(struct tp_conf *));
-    tp_random_bytes(&cache->key, sizeof(cache->key));
     return cache;
 }
 
-static struct tp_conf **bucket_of(struct tp_conf_cache *cache, const struct tp_uuid *id)
+/* A revision is a hash already. */
+static struct tp_conf **bucket_of(struct tp_conf_cache *cache, uint64_t revision)
 {
-    struct tp_str name = tp_str_make((const char *)id->bytes, sizeof(id->bytes));
-
-    return &cache->buckets[tp_hash64(&cache->key, name) & cache->mask];
+    return &cache->buckets[revision & cache->mask];
 }
 
 static void unlink_use(struct tp_conf_cache *cache, struct tp_conf *conf)
@@ -70,7 +67,7 @@ static void link_newest(struct tp_conf_cache *cache, struct tp_conf *conf)
 
 static void drop(struct tp_conf_cache *cache, struct tp_conf *conf)
 {
-    struct tp_conf **at = bucket_of(cache, &conf->id);
+    struct tp_conf **at = bucket_of(cache, conf->revision);
 
     while (*at != conf)
         at = &(*at)->next;
@@ -90,19 +87,15 @@ void tp_conf_cache_free(struct tp_conf_cache *cache)
     free(cache);
 }
 
-/* The entry of the row; one of older content is of no use to anybody any more. */
+/* The text decides, not its hash. */
 static struct tp_conf *find(struct tp_conf_cache *cache, const struct tp_plugin *plugin,
                             const struct tp_consumer_plugin *row)
 {
-    for (struct tp_conf *conf = *bucket_of(cache, &row->id); conf; conf = conf->next) {
-        if (!tp_uuid_eq(&conf->id, &row->id))
-            continue;
-        if (conf->revision == row->revision && conf->plugin == plugin)
-            return conf;
-        drop(cache, conf);
-        return NULL;
-    }
-    return NULL;
+    struct tp_conf *conf = *bucket_of(cache, row->revision);
+
+    while (conf && (conf->revision != row->revision || conf->plugin != plugin || !tp_str_eq(conf->config, row->config)))
+        conf = conf->next;
+    return conf;
 }
 
 static struct tp_conf *decode(const struct tp_plugin *plugin, const struct tp_consumer_plugin *row)
@@ -114,8 +107,8 @@ static struct tp_conf *decode(const struct tp_plugin *plugin, const struct tp_co
     atomic_init(&conf->references, 1);
     conf->arena = arena;
     conf->plugin = plugin;
-    conf->id = row->id;
     conf->revision = row->revision;
+    conf->config = tp_arena_dup(arena, row->config);
     conf->err = config ? tp_decode_config(plugin, config, arena, &conf->data, NULL) : TP_ERR_DAMAGED;
     json_decref(config);
     return conf;
@@ -132,7 +125,7 @@ enum tp_err tp_conf_cache_get(struct tp_conf_cache *cache, const struct tp_plugi
         if (cache->count == cache->max)
             drop(cache, cache->oldest);
         conf = decode(plugin, row);
-        bucket = bucket_of(cache, &row->id);
+        bucket = bucket_of(cache, row->revision);
         conf->next = *bucket;
         *bucket = conf;
         cache->count++;

@@ -151,8 +151,7 @@ static struct tp_list get_headers(struct decoder *d, const char *name)
     if (json_object_size(m) == 0)
         return (struct tp_list){ NULL, 0 };
     items = tp_arena_new_array(d->arena, struct tp_route_header, json_object_size(m));
-    json_object_foreach((json_t *)m, header, values)
-    {
+    json_object_foreach((json_t *)m, header, values) {
         items[i].name = tp_arena_dup(d->arena, tp_str_from_cstr(header));
         items[i++].values = text_list(d, name, values);
     }

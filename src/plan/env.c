@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "plan/inspect.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -131,17 +132,49 @@ static enum tp_err check_head(const char *data_path, struct tp_diag *diag)
     return tp_inspect_head(data_path, diag);
 }
 
+static uint64_t big_endian(const uint8_t *bytes)
+{
+    uint64_t x;
+
+    memcpy(&x, bytes, sizeof(x));
+    return be64toh(x);
+}
+
+/*
+ * LMDB's own order, so a process that compares as LMDB does reads the same tree; but our keys have one length, and a
+ * look-up compares fifteen of them.
+ */
+static int compare_keys(const MDB_val *a, const MDB_val *b)
+{
+    const uint8_t *x = a->mv_data, *y = b->mv_data;
+    uint64_t left, right;
+
+    if (a->mv_size != TP_LAYOUT_KEY_LEN || b->mv_size != TP_LAYOUT_KEY_LEN)
+        return tp_str_cmp(tp_str_make(a->mv_data, a->mv_size), tp_str_make(b->mv_data, b->mv_size));
+    left = big_endian(x);
+    right = big_endian(y);
+    if (left == right) {
+        left = big_endian(x + TP_LAYOUT_KEY_LEN - 8);
+        right = big_endian(y + TP_LAYOUT_KEY_LEN - 8);
+        if (x[8] != y[8])
+            return x[8] < y[8] ? -1 : 1;
+    }
+    return left < right ? -1 : left > right;
+}
+
 static enum tp_err read_meta(struct tp_env *env, struct tp_diag *diag)
 {
     static const uint8_t none[16];
     struct tp_row_key key = tp_layout_key(TP_ROW_META, none);
-    struct tp_str value;
+    struct tp_str value = TP_STR_NULL;
     MDB_txn *txn;
     enum tp_err err = tp_env_error(mdb_txn_begin(env->lmdb, NULL, MDB_RDONLY, &txn), "begin", diag);
 
     if (err)
         return err;
     err = tp_env_error(mdb_dbi_open(txn, NULL, 0, &env->rows), "open", diag);
+    if (!err)
+        err = tp_env_error(mdb_set_compare(txn, env->rows, compare_keys), "open", diag);
     if (!err)
         err = tp_env_get(env, txn, &key, &value);
     if (!err)

@@ -31,10 +31,6 @@ struct tp_view {
     struct tp_env *env;
     MDB_txn *txn;
     struct tp_view *next;
-    /* The consumer looked up last, and in which snapshot: saves the look-up of rows that it has none of. */
-    struct tp_uuid last_consumer;
-    size_t last_snapshot; /* 0: none */
-    bool last_has_plugins;
 };
 
 struct tp_read_model {

@@ -120,18 +120,29 @@ static enum tp_err open_file(const char *path, int *fd, struct tp_diag *diag)
     return TP_ERR_IO;
 }
 
+/* Open and read the head. On success *fd is owned. */
+static enum tp_err open_checked(const char *path, int *fd, struct head *head, struct tp_diag *diag)
+{
+    enum tp_err err = open_file(path, fd, diag);
+
+    if (err)
+        return err;
+    err = read_head(*fd, path, head, diag);
+    if (!err)
+        err = check_size(*fd, path, head, diag);
+    if (err)
+        close(*fd);
+    return err;
+}
+
 enum tp_err tp_inspect_head(const char *data_path, struct tp_diag *diag)
 {
     struct head head;
     int fd;
-    enum tp_err err = open_file(data_path, &fd, diag);
+    enum tp_err err = open_checked(data_path, &fd, &head, diag);
 
-    if (err)
-        return err;
-    err = read_head(fd, data_path, &head, diag);
     if (!err)
-        err = check_size(fd, data_path, &head, diag);
-    close(fd);
+        close(fd);
     return err;
 }
 
@@ -340,15 +351,11 @@ enum tp_err tp_inspect_pages(const char *data_path, struct tp_diag *diag)
 {
     struct head head;
     int fd;
-    enum tp_err err = open_file(data_path, &fd, diag);
+    enum tp_err err = open_checked(data_path, &fd, &head, diag);
 
     if (err)
         return err;
-    err = read_head(fd, data_path, &head, diag);
-    if (!err)
-        err = check_size(fd, data_path, &head, diag);
-    if (!err)
-        err = walk_file(fd, data_path, &head, diag);
+    err = walk_file(fd, data_path, &head, diag);
     close(fd);
     return err;
 }

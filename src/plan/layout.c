@@ -4,6 +4,7 @@
  */
 #include "plan/layout.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define ABSENT UINT32_MAX
@@ -115,15 +116,14 @@ static void get_into(struct reader *r, void *out, size_t n)
         memset(out, 0, n);
 }
 
-static uint64_t get_number(struct reader *r, size_t size)
+static inline uint64_t get_number(struct reader *r, size_t size)
 {
-    uint8_t bytes[8];
+    const char *p = get_bytes(r, size);
     uint64_t v = 0;
 
-    get_into(r, bytes, size);
-    for (size_t i = size; i-- > 0;)
-        v = v << 8 | bytes[i];
-    return v;
+    if (p)
+        memcpy(&v, p, size);
+    return le64toh(v);
 }
 
 static struct tp_str get_text(struct reader *r)

@@ -117,6 +117,7 @@ enum tp_err tp_layout_foreign(const json_t *value, const char *name, struct tp_u
 
 /* The same as bytes, appended to `out`. */
 enum tp_err tp_layout_consumer_from_json(struct tp_buf *out, const json_t *value, bool has_plugins);
+/* Expiry: `expires_at`, or `ttl` seconds from now_s. */
 enum tp_err tp_layout_credential_from_json(struct tp_buf *out, const struct tp_layout_entity *entity,
                                            const json_t *value, int64_t now_s);
 enum tp_err tp_layout_plugin_from_json(struct tp_buf *out, const json_t *value);

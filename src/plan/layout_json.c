@@ -63,7 +63,7 @@ enum tp_err tp_layout_consumer_from_json(struct tp_buf *out, const json_t *value
 /* What a credential row does not repeat: its names, and the secret that it is found by. */
 static bool is_kept_apart(const struct tp_layout_entity *entity, const char *member)
 {
-    static const char *const apart[] = { "id", "consumer", "created_at", "ttl" };
+    static const char *const apart[] = { "id", "consumer", "created_at", "ttl", "expires_at" };
 
     for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++) {
         if (strcmp(member, apart[i]) == 0)
@@ -79,8 +79,7 @@ static struct tp_str further_fields(const struct tp_layout_entity *entity, const
     json_t *member;
     struct tp_str text = TP_STR_NULL;
 
-    json_object_foreach((json_t *)value, name, member)
-    {
+    json_object_foreach((json_t *)value, name, member) {
         if (!json_is_null(member) && !is_kept_apart(entity, name))
             json_object_set(fields, name, member);
     }
@@ -93,12 +92,14 @@ static struct tp_str further_fields(const struct tp_layout_entity *entity, const
 enum tp_err tp_layout_credential_from_json(struct tp_buf *out, const struct tp_layout_entity *entity,
                                            const json_t *value, int64_t now_s)
 {
-    const json_t *ttl = json_object_get(value, "ttl");
+    const json_t *expires_at = json_object_get(value, "expires_at"), *ttl = json_object_get(value, "ttl");
     struct tp_credential row = { .expires_at = 0 };
 
     if (tp_layout_entity_id(value, &row.id) || tp_layout_foreign(value, "consumer", &row.consumer_id))
         return TP_ERR_INVALID;
-    if (json_is_number(ttl))
+    if (json_is_integer(expires_at)) /* the moment; what remains of it has grown old since it was read */
+        row.expires_at = json_integer_value(expires_at);
+    else if (json_is_number(ttl))
         row.expires_at = now_s + (int64_t)json_number_value(ttl);
     row.data = further_fields(entity, value);
     tp_layout_encode_credential(out, &row);
@@ -111,17 +112,14 @@ enum tp_err tp_layout_plugin_from_json(struct tp_buf *out, const json_t *value)
     static const struct tp_hash_key content;
     struct tp_consumer_plugin row = { .name = tp_layout_text(value, "name") };
     const json_t *config = json_object_get(value, "config");
-    struct tp_str whole;
 
     if (tp_layout_entity_id(value, &row.id) || tp_layout_foreign(value, "route", &row.route) ||
         tp_layout_foreign(value, "service", &row.service) || !row.name.data || !json_is_object(config))
         return TP_ERR_INVALID;
-    whole = dump(value);
-    row.revision = tp_hash64(&content, whole);
     row.config = dump(config);
+    row.revision = tp_hash64(&content, row.config);
     row.ordering = dump(json_object_get(value, "ordering"));
     tp_layout_encode_plugin(out, &row);
-    free((char *)whole.data);
     free((char *)row.config.data);
     free((char *)row.ordering.data);
     return out->failed ? TP_ERR_TOO_LARGE : TP_OK;

@@ -111,7 +111,7 @@ struct tp_plan *tp_plan_ref(struct tp_plan *plan);
 void tp_plan_unref(struct tp_plan *plan); /* safe from any thread */
 
 /*
- * Decoded configuration of a consumer-scoped row, from a bounded cache keyed by id and revision (one for each worker).
+ * Decoded configuration of a consumer-scoped row, from a bounded cache keyed by content (one for each worker).
  * The row's configuration is counted: release with tp_conf_unref when the request ends.
  */
 struct tp_conf_cache;

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "model/entity.h"
 
 #define MAX_PLUGINS 1000
 
@@ -14,28 +15,6 @@ struct tp_plugin_set {
     size_t count;
     struct tp_arena *arena; /* the clones' names */
 };
-
-static const struct tp_plugin *find_bundled(const struct tp_registry *registry, struct tp_str name)
-{
-    for (size_t i = 0; i < registry->count; i++) {
-        if (tp_str_eq(tp_str_from_cstr(registry->plugins[i]->name), name))
-            return registry->plugins[i];
-    }
-    return NULL;
-}
-
-/* "request-transformer_1251" → the plugin and 1251. */
-static const struct tp_plugin *find_cloned(const struct tp_registry *registry, struct tp_str name, int64_t *priority)
-{
-    for (size_t i = name.len; i-- > 0;) {
-        if (name.data[i] != '_')
-            continue;
-        if (!tp_str_to_i64(tp_str_from(name, i + 1), priority) || *priority < INT32_MIN || *priority > INT32_MAX)
-            return NULL;
-        return find_bundled(registry, tp_str_head(name, i));
-    }
-    return NULL;
-}
 
 static void add(struct tp_plugin_set *set, const struct tp_plugin *plugin, struct tp_str name, int priority)
 {
@@ -69,7 +48,7 @@ static enum tp_err add_item(struct tp_plugin_set *set, const struct tp_registry 
                             struct tp_diag *diag)
 {
     const struct tp_plugin *plugin;
-    int64_t priority;
+    int priority;
 
     if (item.len == 0 || tp_str_eq(item, TP_STR("off")))
         return TP_OK;
@@ -79,14 +58,9 @@ static enum tp_err add_item(struct tp_plugin_set *set, const struct tp_registry 
                 registry->plugins[i]->priority);
         return TP_OK;
     }
-    plugin = find_bundled(registry, item);
+    plugin = tp_plugin_find(registry, item, &priority);
     if (plugin) {
-        add(set, plugin, item, plugin->priority);
-        return TP_OK;
-    }
-    plugin = find_cloned(registry, item, &priority);
-    if (plugin) {
-        add(set, plugin, item, (int)priority);
+        add(set, plugin, item, priority);
         return TP_OK;
     }
     report_unknown(registry, item, diag);

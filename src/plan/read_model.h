@@ -17,7 +17,7 @@
 
 struct tp_read_model;
 
-#define TP_READ_MODEL_FORMAT 1
+#define TP_READ_MODEL_FORMAT 2 /* 2: digests take their key as a prefix */
 
 /* Position and provenance; part of every write transaction. */
 struct tp_read_model_meta {
@@ -64,10 +64,11 @@ enum tp_err tp_view_meta(struct tp_view *view, struct tp_read_model_meta *out);
 /* Copies into the arena. Expiry is not judged here. */
 enum tp_err tp_view_credential(struct tp_view *view, struct tp_str kind, struct tp_str key, struct tp_arena *arena,
                                struct tp_credential *out);
+/* *has_plugins (may be NULL): there are plugin rows of this consumer in the same snapshot. */
 enum tp_err tp_view_consumer(struct tp_view *view, const struct tp_uuid *id, struct tp_arena *arena,
-                             struct tp_consumer *out);
+                             struct tp_consumer *out, bool *has_plugins);
 enum tp_err tp_view_consumer_by_username(struct tp_view *view, struct tp_str username, struct tp_arena *arena,
-                                         struct tp_consumer *out);
+                                         struct tp_consumer *out, bool *has_plugins);
 
 /* A plugin row scoped to a consumer. */
 struct tp_consumer_plugin {
@@ -75,14 +76,11 @@ struct tp_consumer_plugin {
     struct tp_uuid route;   /* nil: any */
     struct tp_uuid service; /* nil: any */
     struct tp_str name;
-    uint64_t revision;      /* of the content: changes with every change of the row */
+    uint64_t revision;      /* a hash of `config`: equal configurations, equal revisions */
     struct tp_str config;   /* JSON text */
     struct tp_str ordering; /* JSON text or absent */
 };
-/*
- * Enabled rows only; *count 0 when there are none. Cheap: one look-up; none at all when this thread's last
- * tp_view_consumer in the same snapshot was for this consumer and showed that it has no rows.
- */
+/* Enabled rows only; *count 0 when there are none. */
 enum tp_err tp_view_consumer_plugins(struct tp_view *view, const struct tp_uuid *consumer, struct tp_arena *arena,
                                      struct tp_consumer_plugin **out, size_t *count);
 

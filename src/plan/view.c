@@ -67,7 +67,7 @@ enum tp_err tp_view_credential(struct tp_view *view, struct tp_str kind, struct 
 }
 
 enum tp_err tp_view_consumer(struct tp_view *view, const struct tp_uuid *id, struct tp_arena *arena,
-                             struct tp_consumer *out)
+                             struct tp_consumer *out, bool *has_plugins)
 {
     struct tp_consumer_row row;
     struct tp_str bytes;
@@ -78,14 +78,13 @@ enum tp_err tp_view_consumer(struct tp_view *view, const struct tp_uuid *id, str
     if (err)
         return err;
     *out = (struct tp_consumer){ *id, row.username, row.custom_id, row.tags };
-    view->last_consumer = *id;
-    view->last_snapshot = mdb_txn_id(view->txn);
-    view->last_has_plugins = row.has_plugins;
+    if (has_plugins)
+        *has_plugins = row.has_plugins;
     return TP_OK;
 }
 
 enum tp_err tp_view_consumer_by_username(struct tp_view *view, struct tp_str username, struct tp_arena *arena,
-                                         struct tp_consumer *out)
+                                         struct tp_consumer *out, bool *has_plugins)
 {
     struct tp_digest digest = tp_layout_username_digest(&view->env->opened.key, username);
     struct tp_uuid id;
@@ -94,16 +93,10 @@ enum tp_err tp_view_consumer_by_username(struct tp_view *view, struct tp_str use
 
     if (!err)
         err = tp_layout_decode_reference(bytes, id.bytes);
-    return err ? err : tp_view_consumer(view, &id, arena, out);
+    return err ? err : tp_view_consumer(view, &id, arena, out, has_plugins);
 }
 
 /* --- Consumer-scoped plugin rows --------------------------------------------------------------- */
-
-static bool known_without_plugins(const struct tp_view *view, const struct tp_uuid *consumer)
-{
-    return !view->last_has_plugins && view->last_snapshot == mdb_txn_id(view->txn) &&
-           tp_uuid_eq(&view->last_consumer, consumer);
-}
 
 /* How many records, or TP_ERR_DAMAGED. */
 static enum tp_err count_records(struct tp_str records, size_t *count)
@@ -125,8 +118,6 @@ enum tp_err tp_view_consumer_plugins(struct tp_view *view, const struct tp_uuid 
 
     *out = NULL;
     *count = 0;
-    if (known_without_plugins(view, consumer))
-        return TP_OK;
     err = get_copy(view, TP_ROW_CONSUMER_PLUGINS, consumer->bytes, arena, &bytes);
     if (err == TP_ERR_NOT_FOUND)
         return TP_OK;

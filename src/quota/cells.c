@@ -23,7 +23,7 @@
 #define CLAIM (UINT64_C(1) << 63)
 #define PERIOD_MASK UINT64_C(7)
 #define PATIENCE 10000 /* turns given to others while one has a claim: far more than making a cell takes */
-#define ROOMY 4       /* free cells in the first bucket at which the second is not considered */
+#define ROOMY 4        /* free cells in the first bucket at which the second is not considered */
 
 /* The sixteen places of a tag, the first bucket's first. */
 struct places {

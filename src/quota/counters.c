@@ -54,12 +54,13 @@ void tp_counters_free(struct tp_counters *counters)
 
 static void name_of(const struct tp_quota_key *key, struct tp_cell_name *out)
 {
-    static const struct tp_hash_key halves[2] = { { { 't', 'p', '-', 'q', 'u', 'o', 't', 'a', '-', '1' } },
-                                                  { { 't', 'p', '-', 'q', 'u', 'o', 't', 'a', '-', '2' } } };
+    static const struct tp_hash_key digest = { { 't', 'p', '-', 'q', 'u', 'o', 't', 'a', '-', '1' } };
 
     memcpy(out->words, key->instance.bytes, sizeof(key->instance.bytes));
-    out->words[2] = tp_hash64(&halves[0], key->identity);
-    out->words[3] = tp_hash64(&halves[1], key->identity);
+    if (key->identity.data)
+        tp_hash128(&digest, key->identity, &out->words[2]);
+    else
+        memcpy(&out->words[2], key->id.bytes, sizeof(key->id.bytes));
 }
 
 /* How many calls a limit admits: one while used < limit, so a fraction rounds up. */
@@ -75,13 +76,15 @@ static void find_windows(uint64_t hash, bool flat, int64_t now_s, struct tp_quot
     out->count = 0;
     for (int p = TP_PERIODS - 1; p >= 0; p--) {
         enum tp_period period = (enum tp_period)p;
+        int64_t number;
 
         if (isnan(state->limit[p]))
             continue;
-        state->window[p] = tp_window_at(period, now_s, flat);
+        number = tp_window_number(period, now_s);
+        state->window[p] = tp_window_of_number(period, number, flat);
         out->items[out->count++] = (struct window){
             .period = period,
-            .number = tp_window_number(period, now_s),
+            .number = number,
             .limit = calls_of_limit(state->limit[p]),
             .tag = tp_cell_tag_of_hash(hash, period),
         };

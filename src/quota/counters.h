@@ -32,7 +32,7 @@ uint64_t tp_counters_evicted(const struct tp_counters *counters);
 struct tp_counter_image {
     enum tp_quota_table table;
     enum tp_period period;
-    uint8_t name[32];     /* instance uuid, then the identity's digest */
+    uint8_t name[32]; /* instance uuid, then the identity's digest */
     int64_t window_start;
     uint64_t count;
 };

@@ -81,7 +81,11 @@ int64_t tp_window_start(enum tp_period period, int64_t number)
 
 struct tp_window tp_window_at(enum tp_period period, int64_t now_s, bool flat)
 {
-    int64_t number = tp_window_number(period, now_s);
+    return tp_window_of_number(period, tp_window_number(period, now_s), flat);
+}
+
+struct tp_window tp_window_of_number(enum tp_period period, int64_t number, bool flat)
+{
     int64_t start = tp_window_start(period, number);
     int64_t length = flat ? flat_length[period] : tp_window_start(period, number + 1) - start;
 

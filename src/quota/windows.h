@@ -9,5 +9,7 @@
 /* The window's number, counted from the epoch (seconds to days) or by the calendar (months, years). */
 int64_t tp_window_number(enum tp_period period, int64_t now_s);
 int64_t tp_window_start(enum tp_period period, int64_t number);
+/* tp_window_at, where the number is known already. */
+struct tp_window tp_window_of_number(enum tp_period period, int64_t number, bool flat);
 
 #endif

@@ -21,17 +21,16 @@ enum tp_err tp_delete_tags(struct tp_store *store, const struct tp_table *table,
 }
 
 /* Up to CHILD_BATCH ids of rows whose `column` is `parent`. */
-static enum tp_err find_children(struct tp_store *store, const struct tp_table *table,
-                                 const struct tp_column *column, const struct tp_uuid *parent,
-                                 struct tp_uuid *ids, size_t *count)
+static enum tp_err find_children(struct tp_store *store, const struct tp_table *table, const struct tp_column *column,
+                                 const struct tp_uuid *parent, struct tp_uuid *ids, size_t *count)
 {
     struct tp_query q;
     char sql[256];
     bool row;
     enum tp_err err;
 
-    snprintf(sql, sizeof(sql), "SELECT id FROM \"%s\" WHERE \"%s\" = $1 LIMIT %d", table->entity->name,
-             column->name, CHILD_BATCH);
+    snprintf(sql, sizeof(sql), "SELECT id FROM \"%s\" WHERE \"%s\" = $1 LIMIT %d", table->entity->name, column->name,
+             CHILD_BATCH);
     q = tp_query_begin(store, sql);
     tp_query_uuid(&q, parent);
     *count = 0;
@@ -63,8 +62,8 @@ static enum tp_err delete_children(struct tp_store *store, struct tp_table *tabl
     return err;
 }
 
-static enum tp_err delete_all_children(struct tp_store *store, const struct tp_entity *parent,
-                                       const struct tp_uuid *id, bool cascading, struct tp_store_fault *fault)
+static enum tp_err delete_all_children(struct tp_store *store, const struct tp_entity *parent, const struct tp_uuid *id,
+                                       bool cascading, struct tp_store_fault *fault)
 {
     enum tp_err err = TP_OK;
 
@@ -72,8 +71,7 @@ static enum tp_err delete_all_children(struct tp_store *store, const struct tp_e
         for (size_t c = 0; !err && c < t->column_count; c++) {
             const struct tp_column *column = &t->columns[c];
 
-            if (column->kind == TP_COLUMN_FOREIGN && column->parent == parent &&
-                column->field->cascade == cascading)
+            if (column->kind == TP_COLUMN_FOREIGN && column->parent == parent && column->field->cascade == cascading)
                 err = delete_children(store, t, column, id, fault);
         }
     return err;
@@ -129,8 +127,8 @@ enum tp_err tp_store_delete(struct tp_store *store, const struct tp_entity *enti
 
 /* --- Sweep ------------------------------------------------------------------------------------ */
 
-static enum tp_err find_expired(struct tp_store *store, const struct tp_table *table, size_t max,
-                                struct tp_uuid *ids, size_t *count)
+static enum tp_err find_expired(struct tp_store *store, const struct tp_table *table, size_t max, struct tp_uuid *ids,
+                                size_t *count)
 {
     struct tp_query q;
     char sql[160];

@@ -17,7 +17,7 @@ struct tp_store;
 
 enum tp_tx_mode {
     TP_TX_NONE,
-    TP_TX_READ,    /* one snapshot, nothing is written */
+    TP_TX_READ, /* one snapshot, nothing is written */
     TP_TX_WRITE,
     TP_TX_MIGRATE, /* for writing, alone among all that migrate */
 };
@@ -27,10 +27,10 @@ enum tp_tx_mode {
  * TP_ERR_DAMAGED, TP_ERR_TIMEOUT (locked too long), TP_ERR_UNAVAILABLE, TP_ERR_TOO_LARGE; TP_ERR_INVALID for the rest.
  */
 struct tp_driver {
-    const char *type_int;   /* 64 bits */
+    const char *type_int; /* 64 bits */
     const char *type_bytes;
-    const char *type_uuid;  /* compares as its 16 bytes do */
-    const char *type_text;  /* compares as its bytes do */
+    const char *type_uuid; /* compares as its 16 bytes do */
+    const char *type_text; /* compares as its bytes do */
 
     /* A failed statement loses the whole transaction: guard those that may fail with a savepoint. */
     bool failure_ends_tx;

@@ -10,8 +10,7 @@
 
 /* --- Writing ---------------------------------------------------------------------------------- */
 
-void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity,
-                  const struct tp_uuid *id)
+void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity, const struct tp_uuid *id)
 {
     if (store->bulk || store->pending_count == MAX_TX_ROWS)
         store->reread = true;
@@ -106,6 +105,11 @@ static struct tp_feed_row take_row(struct tp_query *q)
     return row;
 }
 
+static enum tp_err fail_gap(struct tp_store *store, uint64_t missing)
+{
+    return tp_store_fail(store, TP_ERR_NOT_FOUND, "the feed lacks number %llu", (unsigned long long)missing);
+}
+
 static enum tp_err read_rows(struct tp_store *store, uint64_t after, size_t max, struct tp_feed_row **rows,
                              size_t *count)
 {
@@ -124,8 +128,7 @@ static enum tp_err read_rows(struct tp_store *store, uint64_t after, size_t max,
         }
         (*rows)[*count] = take_row(&q);
         if ((*rows)[*count].seq != after + *count + 1) {
-            err = tp_store_fail(store, TP_ERR_NOT_FOUND, "the feed lacks number %llu",
-                                (unsigned long long)(after + *count + 1));
+            err = fail_gap(store, after + *count + 1);
             break;
         }
         (*count)++;
@@ -134,8 +137,7 @@ static enum tp_err read_rows(struct tp_store *store, uint64_t after, size_t max,
     return err;
 }
 
-enum tp_err tp_store_feed(struct tp_store *store, uint64_t after, size_t max, struct tp_feed_row **rows,
-                          size_t *count)
+enum tp_err tp_store_feed(struct tp_store *store, uint64_t after, size_t max, struct tp_feed_row **rows, size_t *count)
 {
     struct tp_feed_row *list = NULL;
     uint64_t newest;
@@ -145,13 +147,12 @@ enum tp_err tp_store_feed(struct tp_store *store, uint64_t after, size_t max, st
 
     TP_ASSERT(max > 0);
     if (!err && after > newest)
-        err = tp_store_fail(store, TP_ERR_NOT_FOUND, "the feed ends at %llu, before %llu",
-                            (unsigned long long)newest, (unsigned long long)after);
+        err = tp_store_fail(store, TP_ERR_NOT_FOUND, "the feed ends at %llu, before %llu", (unsigned long long)newest,
+                            (unsigned long long)after);
     if (!err)
         err = read_rows(store, after, max, &list, &n);
     if (!err && n < max && after + n < newest)
-        err = tp_store_fail(store, TP_ERR_NOT_FOUND, "the feed lacks number %llu",
-                            (unsigned long long)(after + n + 1));
+        err = fail_gap(store, after + n + 1);
     if (err) {
         free(list);
         return err;

@@ -173,8 +173,7 @@ static enum tp_err run_ddl(struct tp_store *store, const char *ddl)
     return err;
 }
 
-static enum tp_err run_ddlf(struct tp_store *store, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static enum tp_err run_ddlf(struct tp_store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static enum tp_err run_ddlf(struct tp_store *store, const char *format, ...)
 {
     char *ddl;
@@ -195,15 +194,16 @@ static enum tp_err create_table(struct tp_store *store, const struct tp_table *t
     const char *name = table->entity->name;
     enum tp_err err = run_ddlf(store,
                                "CREATE TABLE \"%s\" (id {uuid} PRIMARY KEY, doc {text} NOT NULL,"
-                               " expires_at {int})", name);
+                               " expires_at {int})",
+                               name);
 
     if (!err && table->entity->has_ttl)
         err = run_ddlf(store, "CREATE INDEX \"%s_expiry\" ON \"%s\" (expires_at)", name, name);
     return err;
 }
 
-static enum tp_err fill_row(struct tp_store *store, const struct tp_table *table,
-                            const struct tp_column *column, const struct tp_uuid *id, const json_t *value)
+static enum tp_err fill_row(struct tp_store *store, const struct tp_table *table, const struct tp_column *column,
+                            const struct tp_uuid *id, const json_t *value)
 {
     struct tp_query q;
     struct tp_uuid foreign;
@@ -241,8 +241,8 @@ static enum tp_err read_batch(struct tp_store *store, const struct tp_table *tab
     bool row;
     enum tp_err err;
 
-    if (asprintf(&sql, "SELECT id, doc, expires_at FROM \"%s\" WHERE id > $1 ORDER BY id LIMIT %d",
-                 table->entity->name, FILL_BATCH) < 0)
+    if (asprintf(&sql, "SELECT id, doc, expires_at FROM \"%s\" WHERE id > $1 ORDER BY id LIMIT %d", table->entity->name,
+                 FILL_BATCH) < 0)
         abort();
     q = tp_query_begin(store, sql);
     tp_query_uuid(&q, after);
@@ -289,15 +289,15 @@ static enum tp_err add_column(struct tp_store *store, const struct tp_table *tab
     enum tp_err err;
 
     if (column->kind == TP_COLUMN_FOREIGN)
-        err = run_ddlf(store, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" {uuid} REFERENCES \"%s\" (id)", name,
-                       column->name, column->parent->name);
+        err = run_ddlf(store, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" {uuid} REFERENCES \"%s\" (id)", name, column->name,
+                       column->parent->name);
     else
         err = run_ddlf(store, "ALTER TABLE \"%s\" ADD COLUMN \"%s\" {text}", name, column->name);
     if (!err)
         err = fill_column(store, table, column);
     if (!err) /* with id behind it, an index of equal values is in the order of pages */
-        err = run_ddlf(store, "CREATE %sINDEX \"%s_%s\" ON \"%s\" (\"%s\"%s)", column->unique ? "UNIQUE " : "",
-                       name, column->name, name, column->name, column->unique ? "" : ", id");
+        err = run_ddlf(store, "CREATE %sINDEX \"%s_%s\" ON \"%s\" (\"%s\"%s)", column->unique ? "UNIQUE " : "", name,
+                       column->name, name, column->name, column->unique ? "" : ", id");
     return err;
 }
 
@@ -306,6 +306,7 @@ static enum tp_err run_step(struct tp_store *store, const struct step *step)
     struct tp_query q;
     enum tp_err err;
 
+    TP_ASSERT(step->ddl || step->table);
     if (step->ddl)
         err = run_ddl(store, step->ddl);
     else

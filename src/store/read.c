@@ -19,8 +19,7 @@ static enum tp_err take_one(struct tp_query *q, const struct tp_table *table, js
     return err;
 }
 
-enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id,
-                         json_t **out)
+enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id, json_t **out)
 {
     struct tp_table *table = tp_store_table(store, entity);
     struct tp_query q = tp_query_begin(store, table->get_sql);
@@ -120,15 +119,9 @@ static struct tp_query begin_built(struct tp_store *store, struct built *b)
 
     for (int i = 0; i < b->count; i++) {
         switch (b->params[i].kind) {
-        case PARAM_UUID:
-            tp_query_uuid(&q, b->params[i].uuid);
-            break;
-        case PARAM_TEXT:
-            tp_query_text(&q, b->params[i].text);
-            break;
-        case PARAM_INT:
-            tp_query_int(&q, b->params[i].number);
-            break;
+        case PARAM_UUID: tp_query_uuid(&q, b->params[i].uuid); break;
+        case PARAM_TEXT: tp_query_text(&q, b->params[i].text); break;
+        case PARAM_INT: tp_query_int(&q, b->params[i].number); break;
         }
     }
     return q;
@@ -165,8 +158,7 @@ static void add_tag_conditions(struct built *b, const struct tp_entity *entity, 
     tp_buf_add_cstr(&b->sql, ")");
 }
 
-static void build_plain(struct built *b, const struct tp_entity *entity, const struct tp_page_query *query,
-                        int64_t now)
+static void build_plain(struct built *b, const struct tp_entity *entity, const struct tp_page_query *query, int64_t now)
 {
     tp_buf_addf(&b->sql, "SELECT e.id, e.doc, e.expires_at FROM \"%s\" e WHERE ", entity->name);
     add_alive(b, "e", now);
@@ -224,8 +216,7 @@ static bool is_foreign_column(const struct tp_table *table, const char *field)
 }
 
 /* Up to query->size rows into a new array; one row more is asked for, to know whether there are more. */
-static enum tp_err take_page(struct tp_query *q, const struct tp_table *table, size_t size, json_t **rows,
-                             bool *more)
+static enum tp_err take_page(struct tp_query *q, const struct tp_table *table, size_t size, json_t **rows, bool *more)
 {
     json_t *list = json_array(), *value;
     bool row;
@@ -304,13 +295,13 @@ static enum tp_err take_tag(struct tp_query *q, json_t *list)
     if (!tag.data || !entity.data || !tp_query_get_uuid(q, 2, &id))
         return tp_store_fail(q->store, TP_ERR_DAMAGED, "a row of tags is not readable");
     tp_uuid_format(&id, text);
-    json_array_append_new(list, json_pack("{s:s%, s:s%, s:s}", "tag", tag.data, tag.len, "entity_name",
-                                          entity.data, entity.len, "entity_id", text));
+    json_array_append_new(list, json_pack("{s:s%, s:s%, s:s}", "tag", tag.data, tag.len, "entity_name", entity.data,
+                                          entity.len, "entity_id", text));
     return TP_OK;
 }
 
-enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query,
-                          json_t **rows, bool *more)
+enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query, json_t **rows,
+                          bool *more)
 {
     struct built b = { .count = 0 };
     json_t *list = json_array();

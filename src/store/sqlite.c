@@ -46,33 +46,23 @@ static enum tp_err classify(sqlite3 *raw, int code)
     switch (code) {
     case SQLITE_CONSTRAINT_UNIQUE:
     case SQLITE_CONSTRAINT_PRIMARYKEY:
-    case SQLITE_CONSTRAINT_ROWID:
-        return TP_ERR_EXISTS;
-    case SQLITE_CONSTRAINT_FOREIGNKEY:
-        return TP_ERR_REFERENCE;
-    default:
-        break;
+    case SQLITE_CONSTRAINT_ROWID: return TP_ERR_EXISTS;
+    case SQLITE_CONSTRAINT_FOREIGNKEY: return TP_ERR_REFERENCE;
+    default: break;
     }
     switch (code & 0xff) {
-    case SQLITE_FULL:
-        return TP_ERR_FULL;
-    case SQLITE_IOERR:
-        return is_out_of_space(raw, code) ? TP_ERR_FULL : TP_ERR_IO;
+    case SQLITE_FULL: return TP_ERR_FULL;
+    case SQLITE_IOERR: return is_out_of_space(raw, code) ? TP_ERR_FULL : TP_ERR_IO;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_CANTOPEN:
-        return TP_ERR_IO;
+    case SQLITE_CANTOPEN: return TP_ERR_IO;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return TP_ERR_DAMAGED;
+    case SQLITE_NOTADB: return TP_ERR_DAMAGED;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL:
-        return TP_ERR_TIMEOUT;
-    case SQLITE_TOOBIG:
-        return TP_ERR_TOO_LARGE;
-    default:
-        return TP_ERR_INVALID;
+    case SQLITE_PROTOCOL: return TP_ERR_TIMEOUT;
+    case SQLITE_TOOBIG: return TP_ERR_TOO_LARGE;
+    default: return TP_ERR_INVALID;
     }
 }
 
@@ -108,7 +98,7 @@ static enum tp_err db_prepare(struct tp_db *db, const char *sql, struct tp_stmt 
         return fail(db, code);
     /* SQLite takes $1 for a name and numbers parameters as they appear. */
     for (int i = 1; i <= sqlite3_bind_parameter_count(raw); i++)
-        TP_ASSERT(atoi(sqlite3_bind_parameter_name(raw, i) + 1) == i);
+        TP_ASSERT(strtol(sqlite3_bind_parameter_name(raw, i) + 1, NULL, 10) == i);
     stmt = tp_new(struct tp_stmt);
     stmt->db = db;
     stmt->raw = raw;
@@ -317,11 +307,8 @@ static enum tp_err explain(struct tp_db *db, enum tp_err err, const char *path, 
     case TP_ERR_DAMAGED:
         tp_diag_add(diag, path, "is not a SQLite database, or is damaged: restore it from a backup");
         break;
-    case TP_ERR_TIMEOUT:
-        tp_diag_add(diag, path, "is locked by another process");
-        break;
-    default:
-        tp_diag_add(diag, path, "%s", db->error);
+    case TP_ERR_TIMEOUT: tp_diag_add(diag, path, "is locked by another process"); break;
+    default: tp_diag_add(diag, path, "%s", db->error);
     }
     return err;
 }

@@ -12,8 +12,7 @@ static int64_t system_clock(void *data)
     return tp_clock_now_ms();
 }
 
-enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver, struct tp_db *db,
-                          struct tp_diag *diag)
+enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver, struct tp_db *db, struct tp_diag *diag)
 {
     struct tp_store *store = tp_new(struct tp_store);
     enum tp_err err;

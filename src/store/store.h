@@ -56,8 +56,8 @@ enum tp_err tp_store_identity(struct tp_store *store, struct tp_uuid *out);
 
 /* --- Transactions ----------------------------------------------------------------------------- */
 
-enum tp_err tp_store_begin(struct tp_store *store);        /* for writing */
-enum tp_err tp_store_begin_read(struct tp_store *store);   /* one snapshot for several reads */
+enum tp_err tp_store_begin(struct tp_store *store);      /* for writing */
+enum tp_err tp_store_begin_read(struct tp_store *store); /* one snapshot for several reads */
 /*
  * *position (may be NULL): the feed position of this transaction, or the newest when it wrote nothing.
  * On failure nothing of it remains and no transaction is open. After an error other than a fault (disk full,
@@ -75,17 +75,17 @@ void tp_store_rollback(struct tp_store *store); /* harmless without a transactio
 
 /* What went wrong with a write, for the Admin API's answer. */
 struct tp_store_fault {
-    enum tp_err err;        /* TP_ERR_EXISTS, TP_ERR_REFERENCE, … */
-    bool primary_key;       /* EXISTS: the id itself */
-    json_t *fields;         /* the violated key as an object; owned: tp_store_fault_fini */
-    const char *entity;     /* REFERENCE: the missing parent's or the referring child's table */
-    bool referenced_by;     /* REFERENCE: a delete was refused */
-    char message[256];      /* anything else: for the log */
+    enum tp_err err;    /* TP_ERR_EXISTS, TP_ERR_REFERENCE, … */
+    bool primary_key;   /* EXISTS: the id itself */
+    json_t *fields;     /* the violated key as an object; owned: tp_store_fault_fini */
+    const char *entity; /* REFERENCE: the missing parent's or the referring child's table */
+    bool referenced_by; /* REFERENCE: a delete was refused */
+    char message[256];  /* anything else: for the log */
 };
 void tp_store_fault_fini(struct tp_store_fault *fault);
 
-enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity,
-                         const struct tp_uuid *id, json_t **out);
+enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id,
+                         json_t **out);
 /* By a unique field; TP_ERR_NOT_FOUND, too, for one that is not unique. */
 enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *entity, const char *field,
                             struct tp_str value, json_t **out);
@@ -96,29 +96,29 @@ enum tp_err tp_store_insert(struct tp_store *store, const struct tp_entity *enti
 enum tp_err tp_store_update(struct tp_store *store, const struct tp_entity *entity, const json_t *value,
                             struct tp_store_fault *fault);
 /* Deletes what cascades too, each with its outbox row; TP_ERR_NOT_FOUND when there is none. */
-enum tp_err tp_store_delete(struct tp_store *store, const struct tp_entity *entity,
-                            const struct tp_uuid *id, struct tp_store_fault *fault);
+enum tp_err tp_store_delete(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id,
+                            struct tp_store_fault *fault);
 
 struct tp_page_query {
     const char *foreign_field;     /* only rows whose foreign key `foreign_field` … */
     const struct tp_uuid *foreign; /* … is this; NULL: all */
     const struct tp_str *tags;     /* at most 5 */
     size_t tag_count;
-    bool tags_any;                 /* OR instead of AND */
-    const struct tp_uuid *after;   /* continue behind this id; NULL: from the start */
-    size_t size;                   /* rows, at least 1 */
+    bool tags_any;               /* OR instead of AND */
+    const struct tp_uuid *after; /* continue behind this id; NULL: from the start */
+    size_t size;                 /* rows, at least 1 */
     /* tp_store_tags only: with `after`, the rest of the last row seen; data NULL: behind all of that id. */
     struct tp_str after_entity;
     struct tp_str after_tag;
 };
 
 /* Rows by ascending id as a JSON array; *more tells that further rows follow. */
-enum tp_err tp_store_page(struct tp_store *store, const struct tp_entity *entity,
-                          const struct tp_page_query *query, json_t **rows, bool *more);
+enum tp_err tp_store_page(struct tp_store *store, const struct tp_entity *entity, const struct tp_page_query *query,
+                          json_t **rows, bool *more);
 
 /* GET /tags[/:tag]: objects {tag, entity_name, entity_id} by entity_id; `tag` data NULL: all. */
-enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query,
-                          json_t **rows, bool *more);
+enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query, json_t **rows,
+                          bool *more);
 
 /* Names of plugins with at least one row: JSON array of text. */
 enum tp_err tp_store_plugin_names(struct tp_store *store, json_t **out);
@@ -128,8 +128,7 @@ enum tp_err tp_store_plugin_names(struct tp_store *store, json_t **out);
  * value and may read from the store; its error ends the walk and is returned.
  */
 typedef enum tp_err (*tp_store_row_fn)(void *data, const json_t *value);
-enum tp_err tp_store_each(struct tp_store *store, const struct tp_entity *entity, tp_store_row_fn fn,
-                          void *data);
+enum tp_err tp_store_each(struct tp_store *store, const struct tp_entity *entity, tp_store_row_fn fn, void *data);
 
 /* --- Bulk load -------------------------------------------------------------------------------- */
 /*
@@ -153,10 +152,9 @@ struct tp_feed_row {
 
 /*
  * Up to `max` rows with seq > after, in order. TP_ERR_NOT_FOUND when rows behind `after` were
- * pruned or a number is missing: rebuild then. *rows is owned (tp_free… free()).
+ * pruned or a number is missing: rebuild then. *rows is owned: free().
  */
-enum tp_err tp_store_feed(struct tp_store *store, uint64_t after, size_t max, struct tp_feed_row **rows,
-                          size_t *count);
+enum tp_err tp_store_feed(struct tp_store *store, uint64_t after, size_t max, struct tp_feed_row **rows, size_t *count);
 enum tp_err tp_store_position(struct tp_store *store, uint64_t *out); /* the newest seq; 0: none */
 /*
  * Drop the oldest rows: those older than `older_than_s` seconds, and those before the newest `keep_rows`.
@@ -169,10 +167,10 @@ enum tp_err tp_store_sweep(struct tp_store *store, size_t max, size_t *swept);
 /* --- Saved counters (quota windows of an hour and longer) -------------------------------------- */
 
 struct tp_saved_counter {
-    uint8_t table;          /* enum tp_quota_table */
-    uint8_t period;         /* enum tp_period */
-    uint8_t name[32];       /* instance uuid + identity digest: the counter's name */
-    int64_t window_start;   /* epoch seconds */
+    uint8_t table;        /* enum tp_quota_table */
+    uint8_t period;       /* enum tp_period */
+    uint8_t name[32];     /* instance uuid + identity digest: the counter's name */
+    int64_t window_start; /* epoch seconds */
     uint64_t count;
 };
 enum tp_err tp_store_counters_save(struct tp_store *store, const struct tp_saved_counter *counters, size_t n);

@@ -17,7 +17,7 @@
  */
 
 enum tp_column_kind {
-    TP_COLUMN_TEXT,      /* a field that is unique, or part of a composite key */
+    TP_COLUMN_TEXT, /* a field that is unique, or part of a composite key */
     TP_COLUMN_FOREIGN,
     TP_COLUMN_COMPOSITE, /* cache_key: all fields of the composite key in one text, nulls included */
 };
@@ -71,7 +71,7 @@ struct tp_store {
     enum tp_tx_mode tx;
     enum tp_err tx_err; /* the transaction is lost; every query says so until it ends */
     bool bulk;
-    bool reread;        /* the transaction ends in one REREAD row, whatever is pending */
+    bool reread; /* the transaction ends in one REREAD row, whatever is pending */
     struct tp_pending_change *pending;
     size_t pending_count, pending_cap;
 
@@ -153,7 +153,7 @@ struct tp_row_write {
     char *doc;
     bool expires;
     int64_t expires_at;
-    char **texts; /* by column, NULL: null */
+    char **texts;            /* by column, NULL: null */
     struct tp_uuid *foreign; /* by column, nil: null */
     bool *has_foreign;
     bool orphan; /* refers to an entity that this build lacks */
@@ -185,8 +185,7 @@ enum tp_err tp_delete_tags(struct tp_store *store, const struct tp_table *table,
 /* --- Between the files ------------------------------------------------------------------------ */
 
 /* Note a change for the feed; outbox rows are written at commit. */
-void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity,
-                  const struct tp_uuid *id);
+void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity, const struct tp_uuid *id);
 /* Write the outbox rows and move the clock: the last statements of a transaction. */
 enum tp_err tp_feed_write(struct tp_store *store);
 

@@ -142,16 +142,14 @@ bool tp_column_foreign_id(const json_t *value, struct tp_uuid *out)
 {
     const json_t *id = json_object_get(value, "id");
 
-    return json_is_string(id) &&
-           tp_uuid_parse(tp_str_make(json_string_value(id), json_string_length(id)), out);
+    return json_is_string(id) && tp_uuid_parse(tp_str_make(json_string_value(id), json_string_length(id)), out);
 }
 
 char *tp_column_key(struct tp_str text)
 {
     char *key;
 
-    if (text.len <= MAX_KEY_LEN && !memchr(text.data, '\0', text.len) &&
-        !tp_str_starts(text, TP_STR(DIGEST_MARK)))
+    if (text.len <= MAX_KEY_LEN && !memchr(text.data, '\0', text.len) && !tp_str_starts(text, TP_STR(DIGEST_MARK)))
         return tp_strndup(text);
     key = tp_calloc(1, sizeof(DIGEST_MARK) + 64);
     memcpy(key, DIGEST_MARK, sizeof(DIGEST_MARK) - 1);

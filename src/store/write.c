@@ -39,8 +39,7 @@ static enum tp_err read_id(struct tp_store *store, const json_t *value, struct t
 {
     const json_t *id = json_object_get(value, "id");
 
-    if (json_is_string(id) && tp_uuid_parse(tp_str_from_cstr(json_string_value(id)), out) &&
-        !tp_uuid_is_nil(out))
+    if (json_is_string(id) && tp_uuid_parse(tp_str_from_cstr(json_string_value(id)), out) && !tp_uuid_is_nil(out))
         return TP_OK;
     return tp_store_fail(store, TP_ERR_INVALID, "the value has no id");
 }
@@ -59,8 +58,7 @@ static enum tp_err read_columns(struct tp_store *store, struct tp_row_write *w)
         }
         w->has_foreign[i] = tp_column_foreign_id(member, &w->foreign[i]);
         if (member && !json_is_null(member) && !w->has_foreign[i])
-            return tp_store_fail(store, TP_ERR_INVALID, "%s.%s is not a reference", table->entity->name,
-                                 column->name);
+            return tp_store_fail(store, TP_ERR_INVALID, "%s.%s is not a reference", table->entity->name, column->name);
     }
     return TP_OK;
 }

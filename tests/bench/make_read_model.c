@@ -14,10 +14,8 @@ static enum tp_err add_all(struct tp_read_model_builder *builder, const json_t *
     json_t *list, *value;
     size_t i;
 
-    json_object_foreach((json_t *)(uintptr_t)root, entity, list)
-    {
-        json_array_foreach(list, i, value)
-        {
+    json_object_foreach((json_t *)root, entity, list) {
+        json_array_foreach(list, i, value) {
             enum tp_err err = tp_read_model_build_add(builder, entity, value, diag);
 
             if (err)

@@ -1,4 +1,5 @@
 """Compare an answer with a recorded one, field by field, as the recordings' README says."""
+import base64
 import json
 import re
 import urllib.parse
@@ -9,12 +10,15 @@ HEX32 = re.compile(r"\b[0-9a-f]{32}\b")
 VOLATILE_NUMBERS = {"created_at", "updated_at", "ttl", "started_at", "expires", "expires_in"}
 SECRETS = {"key", "secret", "client_id", "client_secret", "provision_key", "password", "access_token",
            "refresh_token", "code"}
-# Headers that say nothing about behaviour, or that depend on framing.
-IGNORED_HEADERS = {"date", "keep-alive", "content-length", "transfer-encoding"}
+# Headers that say nothing about behaviour; Content-Length is looked at together with the body.
+IGNORED_HEADERS = {"date", "keep-alive", "content-length"}
 LATENCIES = re.compile(r"^x-kong-(upstream|proxy|response|admin)-latency$")
 WINDOW_REST = {"ratelimit-reset", "retry-after"}
+WINDOWS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "month": 31 * 86400, "year": 366 * 86400}
 # Info endpoints that name the recording machine: only the set of keys counts.
 SHAPE_ONLY = re.compile(r"^/(status|timers)?/?(\?|$)")
+# Lists of what exists: ours is shorter for now, and holds nothing that the recorded one lacks.
+INVENTORIES = {"/endpoints": "data", "/plugins/enabled": "enabled_plugins"}
 OURS = re.compile(r"^x-turnpike-")
 
 
@@ -33,18 +37,32 @@ class Comparer:
             out.append(f"status {answer.status}, recorded {line['status']}; body {str(answer.body)[:200]}")
             return out
         self.headers(line, answer, out)
+        self.request_id(answer, out)
+        path = line["request"]["path"].split("?")[0].rstrip("/")
         body, wanted = answer.body, line["body"]
-        if line["target"] == "admin" and SHAPE_ONLY.match(line["request"]["path"]) and isinstance(wanted, dict):
-            missing = set(wanted) - set(body if isinstance(body, dict) else {})
-            if missing:
-                out.append(f"body lacks {sorted(missing)}")
-            return out
-        if "/schema" in line["request"]["path"]:
-            body, wanted = without_descriptions(body), without_descriptions(wanted)
-        if line["target"] == "admin" and line["request"]["path"].rstrip("/") in ("/endpoints", "/plugins/enabled"):
-            return out  # lists of what exists: ours is shorter for now
-        self.value("body", body, wanted, out)
+        if line["target"] == "admin" and SHAPE_ONLY.match(line["request"]["path"]):
+            self.shape(body, wanted, out)
+        elif line["target"] == "admin" and path in INVENTORIES and line["status"] == 200:
+            self.inventory(INVENTORIES[path], body, wanted, out)
+        elif "/schema" in path and "/validate" not in path:
+            self.value("body", without_descriptions(body), without_descriptions(wanted), out)
+        else:
+            self.value("body", body, wanted, out)
+            self.length(line, answer, out)
         return out
+
+    @staticmethod
+    def shape(body, wanted, out):
+        missing = set(wanted) - set(body) if isinstance(wanted, dict) and isinstance(body, dict) else set()
+        if missing or type(body) is not type(wanted):
+            out.append(f"body lacks {sorted(missing)}")
+
+    @staticmethod
+    def inventory(member, body, wanted, out):
+        if isinstance(wanted, dict):
+            unknown = set(body[member]) - set(wanted[member])
+            if unknown:
+                out.append(f"body.{member}: {sorted(unknown)} not in the recording")
 
     # --- headers
 
@@ -59,6 +77,12 @@ class Comparer:
             wanted = recorded.get(name)
             wanted = wanted if isinstance(wanted, list) or wanted is None else [wanted]
             self.header(name, ours.get(name), wanted, out)
+        if ("content-length" in recorded) != ("content-length" in ours):
+            out.append(f"header content-length: {ours.get('content-length')}, recorded {recorded.get('content-length')}")
+        window = max([WINDOWS.get(n.rsplit("-", 1)[1], 0) for n in ours if n.startswith("x-ratelimit-limit-")] or [0])
+        for name in WINDOW_REST & set(ours):
+            if window and not (ours[name][0].isdigit() and 1 <= int(ours[name][0]) <= window):
+                out.append(f"header {name}: {ours[name]} is not in 1..{window}")
 
     def header(self, name, got, wanted, out):
         if wanted is None:
@@ -66,17 +90,43 @@ class Comparer:
         elif got is None:
             out.append(f"header {name}: missing, recorded {wanted}")
         elif LATENCIES.match(name) or name in WINDOW_REST:
-            if not all(v.isdigit() for v in got):
+            if len(got) != len(wanted) or not all(v.isdigit() for v in got):
                 out.append(f"header {name}: {got} is no number")
         elif name == "x-kong-request-id":
-            if not HEX32.fullmatch(got[0]):
+            if len(got) != 1 or not HEX32.fullmatch(got[0]):
                 out.append(f"header {name}: {got}")
-        elif name == "x-seen":
-            return
+        elif name == "x-seen":  # what the upstream of a WebSocket saw
+            seen, expected = (json.loads(base64.b64decode(v[0])) for v in (got, wanted))
+            if "Kong-Debug" not in expected["headers"]:
+                seen["headers"].pop("Kong-Debug", None)  # added by the replay
+            self.value("body", seen, expected, out)
         elif [self.text(v) for v in got] != [self.text(v) for v in wanted]:
             out.append(f"header {name}: {got}, recorded {wanted}")
 
+    @staticmethod
+    def request_id(answer, out):
+        """The id in an error body, and the one that the upstream got, are the one in the header."""
+        told = answer.header("X-Kong-Request-Id")
+        found = re.search(rb'request_?id"?(?:>|:) ?"?([0-9a-f]{32})', answer.raw)
+        seen = folded(answer.body["headers"]).get("x-kong-request-id", [told])[0] \
+            if isinstance(answer.body, dict) and isinstance(answer.body.get("headers"), dict) else told
+        if told and ((found and found[1].decode() != told) or seen != told):
+            out.append(f"the request id of the header, {told}, is not that of the body")
+
     # --- bodies
+
+    @staticmethod
+    def length(line, answer, out):
+        """The framing of equal values: spaces and escapes, which parsed JSON hides."""
+        recorded = next((v for n, v in line["headers"].items() if n.lower() == "content-length"), None)
+        ours = answer.header("Content-Length")
+        if out or recorded is None or ours is None or ours == recorded:
+            return
+        if re.search(r'"(ttl|offset|connect_time)": *[^n]', str(json.dumps(line["body"]))):
+            return  # as many digits as the clock gives
+        if isinstance(line["body"], dict) and same_content(answer.body, line["body"]):
+            return
+        out.append(f"header content-length: {ours}, recorded {recorded}")
 
     def text(self, value):
         """Texts with what differs from run to run taken out."""
@@ -88,24 +138,28 @@ class Comparer:
     def value(self, path, got, wanted, out):
         name = path.rsplit(".", 1)[-1]
         if isinstance(wanted, dict) and isinstance(got, dict):
-            self.members(path, name, got, wanted, out)
+            self.members(path, got, wanted, out)
         elif isinstance(wanted, list) and isinstance(got, list):
             self.items(path, got, wanted, out)
         elif isinstance(wanted, bool) or isinstance(got, bool):
             if got is not wanted:
                 out.append(f"{path}: {got!r}, recorded {wanted!r}")
         elif isinstance(wanted, (int, float)) and isinstance(got, (int, float)):
-            if name not in VOLATILE_NUMBERS and got != wanted:
+            if type(got) is not type(wanted) or (name not in VOLATILE_NUMBERS and got != wanted):
                 out.append(f"{path}: {got!r}, recorded {wanted!r}")
         elif isinstance(wanted, str) and isinstance(got, str):
-            if name == "offset" or (name in SECRETS and is_generated(got) and is_generated(wanted)):
-                return
-            if self.text(got) != self.text(wanted) and not (path == "body.body" and same_content(got, wanted)):
-                out.append(f"{path}: {got[:300]!r}, recorded {wanted[:300]!r}")
+            self.string(path, name, got, wanted, out)
         elif got != wanted:
             out.append(f"{path}: {str(got)[:300]!r}, recorded {str(wanted)[:300]!r}")
 
-    def members(self, path, name, got, wanted, out):
+    def string(self, path, name, got, wanted, out):
+        if name == "offset" or (name in SECRETS and is_generated(got) and is_generated(wanted)
+                                and len(got) == len(wanted)):
+            return
+        if self.text(got) != self.text(wanted) and not (path == "body.body" and same_text(got, wanted)):
+            out.append(f"{path}: {got[:300]!r}, recorded {wanted[:300]!r}")
+
+    def members(self, path, got, wanted, out):
         if path == "body.headers":  # the echo upstream: names compare without case
             got, wanted = folded(got), folded(wanted)
         for key in sorted(set(got) | set(wanted), key=str):
@@ -150,6 +204,12 @@ def folded(headers):
 
 
 def same_content(one, other):
+    """Whether two echoed exchanges differ in the upstream's own framing only: a body that a plugin rewrote."""
+    texts = [b.get("body") if isinstance(b, dict) else None for b in (one, other)]
+    return all(isinstance(t, str) for t in texts) and texts[0] != texts[1] and same_text(*texts)
+
+
+def same_text(one, other):
     """Bodies rewritten by a plugin: the order of JSON members and of form fields is that of a hash table."""
     try:
         return json.loads(one) == json.loads(other)

@@ -78,3 +78,77 @@ def test_the_name_in_the_certificate_counts(own_gateway, tls_origin, certificate
     assert gateway.get("/good").status == 200
     assert gateway.get("/other").status == 502
     assert "good.test" in tls_origin.names
+
+
+# --- Addresses and chains
+
+
+def openssl(*arguments):
+    subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
+
+
+class Authority:
+    """Certificates on demand, each below another one."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def make(self, name, issuer=None, san=None, ca=True):
+        """(certificate, key) files."""
+        cert, key, request, extensions = (self.folder / f"{name}.{kind}" for kind in ("pem", "key", "csr", "ext"))
+        extensions.write_text(f"basicConstraints=critical,CA:{'TRUE' if ca else 'FALSE'}\n"
+                              + (f"subjectAltName={san}\n" if san else ""))
+        openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                "-keyout", key, "-out", request)
+        signer = ["-CA", issuer[0], "-CAkey", issuer[1], "-CAcreateserial"] if issuer else ["-signkey", key]
+        openssl("x509", "-req", "-in", request, "-days", "2", "-extfile", extensions, "-out", cert, *signer)
+        return cert, key
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+def chain_file(folder, *certificates):
+    chain = folder / "chain.pem"
+    chain.write_text("".join(c.read_text() for c in certificates))
+    return chain
+
+
+@pytest.mark.parametrize("san, status", [("IP:127.0.0.1", 200), ("IP:127.0.0.2", 502), ("DNS:127.0.0.1", 502),
+                                         ("DNS:good.test", 502)])
+def test_an_address_is_compared_with_the_addresses_of_the_certificate(own_gateway, authority, san, status):
+    root = authority.make("root")
+    gateway = own_gateway(settings={"lua_ssl_trusted_certificate": str(root[0])})
+    with TlsOrigin(authority.make("leaf", root, san, ca=False)) as server:
+        gateway.admin.service(url=server.url, paths=["/"], tls_verify=True, retries=0)
+        assert {gateway.get("/").status for _ in range(3)} == {status}
+        assert len(server.requests) == (3 if status == 200 else 0)
+    if status != 200:
+        assert "certificate is refused" in gateway.said() and "mismatch" in gateway.said()
+
+
+@pytest.mark.parametrize("depth, status", [(0, 502), (1, 502), (2, 200), (None, 502)])
+def test_the_depth_counts_the_authorities_between(own_gateway, authority, depth, status, tmp_path):
+    """Two intermediates; without a depth nginx's default of one holds."""
+    root = authority.make("root")
+    first = authority.make("first", root)
+    second = authority.make("second", first)
+    leaf, key = authority.make("leaf", second, "IP:127.0.0.1", ca=False)
+    gateway = own_gateway(settings={"lua_ssl_trusted_certificate": str(root[0])})
+    with TlsOrigin((chain_file(tmp_path, leaf, second[0], first[0]), key)) as server:
+        gateway.admin.service(url=server.url, paths=["/"], tls_verify=True, tls_verify_depth=depth, retries=0)
+        assert gateway.get("/").status == status
+
+
+def test_a_resumed_session_is_as_good_as_the_one_before(own_gateway, authority):
+    """Every answer closes: the next request resumes, and is neither refused nor let through under another name."""
+    root = authority.make("root")
+    gateway = own_gateway(settings={"lua_ssl_trusted_certificate": str(root[0]), "upstream_keepalive_pool_size": "0"})
+    with TlsOrigin(authority.make("leaf", root, "IP:127.0.0.1", ca=False)) as server:
+        gateway.admin.service(url=server.url, paths=["/right"], tls_verify=True, retries=0)
+        gateway.admin.service(url=f"https://localhost:{server.port}", paths=["/wrong"], tls_verify=True, retries=0)
+        for _ in range(4):
+            assert gateway.get("/right").status == 200
+            assert gateway.get("/wrong").status == 502

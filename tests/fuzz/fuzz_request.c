@@ -42,9 +42,7 @@ static const char *part(struct tp_arena *arena, struct tp_str *rest, const char 
     tp_str_next(rest, (char)0xff, &item);
     text = (char *)tp_arena_dup(arena, item).data;
     for (size_t i = 0; i < item.len; i++) {
-        if ((unsigned char)text[i] < 0x20 && !strchr(keep, text[i]))
-            text[i] = '.';
-        else if (text[i] == '\0')
+        if ((unsigned char)text[i] < 0x20 && (text[i] == '\0' || !strchr(keep, text[i])))
             text[i] = '.';
     }
     return text;
@@ -60,8 +58,8 @@ static void check_head(struct tp_str head)
     if (end < 0)
         abort();
     for (rest = tp_str_head(head, (size_t)end + 2); rest.len && tp_str_next(&rest, '\n', &line); first = false) {
-        if (line.len < 2 || line.data[line.len - 1] != '\r' ||
-            tp_str_chr(tp_str_head(line, line.len - 1), '\r') >= 0 || (!first && tp_str_chr(line, ':') <= 0))
+        if (line.len < 2 || line.data[line.len - 1] != '\r' || tp_str_chr(tp_str_head(line, line.len - 1), '\r') >= 0 ||
+            (!first && tp_str_chr(line, ':') <= 0))
             abort();
         if (!rest.len)
             break;
@@ -81,8 +79,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     maker = plan_maker_new();
     service = plan_maker_service(maker, "http://127.0.0.1:1/base");
-    plan_maker_route(maker, (struct route_words){ .paths = "~/k/(?<key>[^/]+)/.* /s", .service = service,
-                                                  .keep_path = size % 2 });
+    plan_maker_route(
+        maker, (struct route_words){ .paths = "~/k/(?<key>[^/]+)/.* /s", .service = service, .keep_path = size % 2 });
     plan_maker_route(maker, (struct route_words){ .paths = "/", .service = service });
     plan_maker_plugin(maker, &plugin, NULL, NULL, NULL);
     engine = engine_mem_new(&maker->plan, size % 4 < 2 ? TP_ROUTER_TRADITIONAL_COMPATIBLE : TP_ROUTER_TRADITIONAL);
@@ -91,8 +89,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input.body = part(maker->arena, &rest, "\r\n");
     tp_str_next(&rest, (char)0xff, &value);
     plugin_value = value;
-    engine_mem_answer(engine, (struct mem_answer){ .status = 200, .headers = part(maker->arena, &rest, "\n"),
-                                                   .body = "answer" });
+    engine_mem_answer(
+        engine, (struct mem_answer){ .status = 200, .headers = part(maker->arena, &rest, "\n"), .body = "answer" });
     r = engine_mem_start(engine, &input);
     if (r->proxied)
         check_head(tp_buf_str(&r->upstream));

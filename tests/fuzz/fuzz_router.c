@@ -39,7 +39,8 @@ static void add_route(struct plan_maker *maker, struct tp_str line, size_t n)
 }
 
 /* The rank of the first entry that matches, by asking all. */
-static const struct tp_entry *scan(const struct tp_router *router, const struct tp_router_input *in, struct tp_arena *arena)
+static const struct tp_entry *scan(const struct tp_router *router, const struct tp_router_input *in,
+                                   struct tp_arena *arena)
 {
     struct tp_match match = { 0 };
 
@@ -63,8 +64,9 @@ static void try_flavor(const struct plan_maker *maker, const struct tp_router_in
     if (match.route && flavor == TP_ROUTER_TRADITIONAL_COMPATIBLE)
         check(scan(router, in, arena)->route == match.route);
     for (size_t i = 0; i < match.capture_count; i++)
-        check(!match.captures[i].data || (match.captures[i].data >= in->path.data &&
-                                          match.captures[i].data + match.captures[i].len <= in->path.data + in->path.len));
+        check(!match.captures[i].data ||
+              (match.captures[i].data >= in->path.data &&
+               match.captures[i].data + match.captures[i].len <= in->path.data + in->path.len));
     tp_router_free(router);
     tp_arena_free(arena);
     tp_diag_free(diag);

@@ -66,20 +66,31 @@ void mem_timer_stop(struct tp_engine *engine, void *timer)
     }
 }
 
+/* A timer whose time has come, off the list; NULL: none. */
+static struct mem_timer *take_due(struct engine_mem *e)
+{
+    for (struct mem_timer **at = &e->timers; *at; at = &(*at)->next) {
+        struct mem_timer *timer = *at;
+
+        if (timer->at > e->now_ms)
+            continue;
+        *at = timer->next;
+        return timer;
+    }
+    return NULL;
+}
+
+/* What runs may start and stop timers. */
 void mem_timers_fire(struct engine_mem *e)
 {
     struct mem_timer *due;
 
-    do {
-        for (due = e->timers; due && due->at > e->now_ms; due = due->next)
-            ;
-        if (due) {
-            struct mem_timer fire = *due;
+    while ((due = take_due(e))) {
+        struct mem_timer fire = *due;
 
-            mem_timer_stop(&e->engine, due);
-            fire.fn(fire.data);
-        }
-    } while (due);
+        free(due);
+        fire.fn(fire.data);
+    }
 }
 
 void mem_conns_free(struct engine_mem *e)

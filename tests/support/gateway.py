@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,10 @@ from support.wire import exchange
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TURNPIKE_BUILD", ROOT / "build"))
 TURNPIKE = BUILD / "turnpike"
+CACHE = BUILD / "CMakeCache.txt"
+# Memory cannot be judged under the sanitizers, and everything takes longer.
+SANITIZED = CACHE.exists() and "TURNPIKE_SANITIZE:STRING=address" in CACHE.read_text()
+SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|AddressSanitizer:DEADLYSIGNAL|:\d+:\d+: runtime error: ")
 
 
 def free_port():
@@ -158,10 +163,13 @@ class Gateway:
                 self.process.kill()
                 self.process.wait()
                 raise
+        reports = ""
         if self.process:
             self.output.close()
+            reports = self.sanitizer_reports()
         if self.own_prefix:
             shutil.rmtree(self.prefix, ignore_errors=True)
+        assert not reports, f"a sanitizer reports:\n{reports}"
 
     def run(self, *arguments, **options):
         """Run a CLI command on this instance's prefix."""
@@ -169,6 +177,16 @@ class Gateway:
                               **options)
 
     # --- looking
+
+    def sanitizer_reports(self):
+        """What sanitizers had to say in any process of this instance, from the first finding on."""
+        reports = []
+        for path in [self.prefix / "output.txt", *sorted((self.prefix / "logs").glob("*"))]:
+            text = path.read_text(errors="replace") if path.is_file() else ""
+            found = SANITIZER_REPORT.search(text)
+            if found:
+                reports.append(f"{path.name}: {text[found.start():found.start() + 8000]}")
+        return "\n".join(reports)
 
     def said(self):
         texts = [p.read_text(errors="replace")[-4000:] for p in

@@ -8,6 +8,7 @@ import threading
 class NameServer:
     def __init__(self):
         self.names, self.questions, self.silent = {}, [], False
+        self.held = []  # questions that came while it was silent
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.bind(("127.0.0.1", 0))
         self.port = self.sock.getsockname()[1]
@@ -29,8 +30,18 @@ class NameServer:
                 query, client = self.sock.recvfrom(4096)
             except OSError:
                 return
-            if len(query) > 12 and not self.silent:
-                self.sock.sendto(self.reply(query), client)
+            if len(query) > 12:
+                reply = self.reply(query)
+                if self.silent:
+                    self.held.append((query, client))
+                else:
+                    self.sock.sendto(reply, client)
+
+    def speak(self):
+        """Be silent no more, and answer what was asked meanwhile."""
+        self.silent = False
+        for query, client in self.held:
+            self.sock.sendto(self.reply(query), client)
 
     def reply(self, query):
         labels, at = [], 12

@@ -14,20 +14,10 @@ struct plugin_rig *plugin_rig_new(const char *path)
 
     rig->plan = plan_maker_new();
     rig->service = plan_maker_service(rig->plan, "http://10.0.0.1:80");
-    rig->route = plan_maker_route(rig->plan, (struct route_words){ .name = "r", .paths = path,
-                                                 .service = rig->service });
-    snprintf(rig->dir, sizeof(rig->dir), "/tmp/tp-rig-XXXXXX");
-    TP_ASSERT(mkdtemp(rig->dir));
+    rig->route = plan_maker_route(rig->plan,
+                                  (struct route_words){ .name = "r", .paths = path, .service = rig->service });
+    temp_dir_make(rig->dir, "rig");
     return rig;
-}
-
-static void remove_dir(const char *dir)
-{
-    char command[100];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    if (system(command) != 0)
-        fprintf(stderr, "cannot remove %s\n", dir);
 }
 
 void plugin_rig_free(struct plugin_rig *rig)
@@ -42,7 +32,7 @@ void plugin_rig_free(struct plugin_rig *rig)
         tp_shm_close(rig->shm);
     }
     plan_maker_free(rig->plan);
-    remove_dir(rig->dir);
+    temp_dir_remove(rig->dir);
     free(rig);
 }
 
@@ -81,14 +71,18 @@ static struct tp_read_model *make_read_model(const char *dir)
 
     if (tp_read_model_build_begin(&b, dir, 1 << 24, &database, 1, diag))
         test_fail(__FILE__, __LINE__, "%s", tp_diag_text(diag));
-    add_row(b, "consumers", "{\"id\":\"" RIG_BOB "\",\"username\":\"bob\",\"custom_id\":\"cust-bob\",\"tags\":null,"
-                            "\"created_at\":1,\"updated_at\":1}");
-    add_row(b, "consumers", "{\"id\":\"" RIG_AMY "\",\"username\":\"amy\",\"custom_id\":null,\"tags\":null,"
-                            "\"created_at\":1,\"updated_at\":1}");
-    add_row(b, "keyauth_credentials", "{\"id\":\"" RIG_BOB_KEY_ID "\",\"key\":\"K1\",\"consumer\":{\"id\":\"" RIG_BOB
-                                      "\"},\"tags\":null,\"created_at\":1,\"ttl\":null}");
-    add_row(b, "keyauth_credentials", "{\"id\":\"0000001f-0000-4000-8000-00000000001f\",\"key\":\"K2\",\"consumer\":"
-                                      "{\"id\":\"" RIG_AMY "\"},\"tags\":null,\"created_at\":1,\"ttl\":null}");
+    add_row(b, "consumers",
+            "{\"id\":\"" RIG_BOB "\",\"username\":\"bob\",\"custom_id\":\"cust-bob\",\"tags\":null,"
+            "\"created_at\":1,\"updated_at\":1}");
+    add_row(b, "consumers",
+            "{\"id\":\"" RIG_AMY "\",\"username\":\"amy\",\"custom_id\":null,\"tags\":null,"
+            "\"created_at\":1,\"updated_at\":1}");
+    add_row(b, "keyauth_credentials",
+            "{\"id\":\"" RIG_BOB_KEY_ID "\",\"key\":\"K1\",\"consumer\":{\"id\":\"" RIG_BOB
+            "\"},\"tags\":null,\"created_at\":1,\"ttl\":null}");
+    add_row(b, "keyauth_credentials",
+            "{\"id\":\"0000001f-0000-4000-8000-00000000001f\",\"key\":\"K2\",\"consumer\":"
+            "{\"id\":\"" RIG_AMY "\"},\"tags\":null,\"created_at\":1,\"ttl\":null}");
     if (tp_read_model_build_end(b, diag) || tp_read_model_open(&rm, dir, 1 << 24, diag)) {
         test_fail(__FILE__, __LINE__, "%s", tp_diag_text(diag));
         exit(1);

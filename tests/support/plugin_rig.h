@@ -8,6 +8,7 @@
 #include "base/shm.h"
 #include "support/engine_mem.h"
 #include "support/plan_maker.h"
+#include "support/temp_dir.h"
 
 #define RIG_BOB "00000014-0000-4000-8000-000000000014"
 #define RIG_BOB_KEY_ID "0000001e-0000-4000-8000-00000000001e"
@@ -19,7 +20,7 @@ struct plugin_rig {
     const struct tp_route *route;
     struct engine_mem *engine; /* made by the first request */
     struct tp_shm *shm;
-    char dir[64];
+    char dir[TEMP_DIR_SIZE];
 };
 
 /* The route takes `path`; its service is http://10.0.0.1:80. */

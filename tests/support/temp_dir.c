@@ -6,6 +6,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MAX_OPEN 16 /* folders that nftw keeps open at a time */
 
@@ -23,6 +24,34 @@ static int on_entry(const char *path, const struct stat *st, int type, struct FT
     (void)type;
     (void)at;
     return remove(path);
+}
+
+static bool file_holds(const char *path, size_t size, const char *text)
+{
+    FILE *file = fopen(path, "re");
+    char *bytes = malloc(size + 1);
+    bool found;
+
+    TP_ASSERT(file && bytes);
+    size = fread(bytes, 1, size, file);
+    found = memmem(bytes, size, text, strlen(text)) != NULL;
+    free(bytes);
+    fclose(file);
+    return found;
+}
+
+static const char *wanted; /* by on_file: nftw hands nothing through */
+
+static int on_file(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)at;
+    return type == FTW_F && file_holds(path, (size_t)st->st_size, wanted);
+}
+
+bool temp_dir_holds(const char *path, const char *text)
+{
+    wanted = text;
+    return nftw(path, on_file, MAX_OPEN, FTW_PHYS) != 0;
 }
 
 void temp_dir_remove(const char *path)

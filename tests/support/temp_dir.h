@@ -2,7 +2,7 @@
 #ifndef TESTS_SUPPORT_TEMP_DIR_H
 #define TESTS_SUPPORT_TEMP_DIR_H
 
-#include <stddef.h>
+#include <stdbool.h>
 
 #define TEMP_DIR_SIZE 64
 
@@ -11,5 +11,8 @@ void temp_dir_make(char path[TEMP_DIR_SIZE], const char *name);
 
 /* Remove it with all that lies in it. */
 void temp_dir_remove(const char *path);
+
+/* True when a file in it, or in a folder of it, contains `text`. */
+bool temp_dir_holds(const char *path, const char *text);
 
 #endif

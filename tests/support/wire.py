@@ -46,7 +46,7 @@ def request_bytes(request, port):
     elif isinstance(body, str):
         data = body.encode()
     else:
-        data = json.dumps(body).encode()
+        data = json.dumps(body, separators=(",", ":")).encode()
     if "host" not in names:
         pairs.insert(0, ("Host", f"127.0.0.1:{port}"))
     if body is not None and not names & {"content-length", "transfer-encoding"}:
@@ -54,7 +54,7 @@ def request_bytes(request, port):
     version = {"1.0x": "1.0x"}.get(request.get("http_version", "1.1"), request.get("http_version", "1.1"))
     head = f"{request['method']} {request['path']} HTTP/{version}\r\n"
     head += "".join(f"{n}: {v}\r\n" for n, v in pairs) + "\r\n"
-    return head.encode("utf-8", "surrogateescape") + data
+    return head.encode("latin-1" if all(c < "\u0100" for c in head) else "utf-8", "surrogateescape") + data
 
 
 class Reader:

@@ -13,14 +13,14 @@ struct tp_admin;
 /* All borrowed; they outlive the server. */
 struct tp_admin_options {
     const char *socket_path;
-    const json_t *settings;               /* effective settings, flat (base/paths.h) */
+    const json_t *settings; /* effective settings, flat (base/paths.h) */
     const struct tp_registry *registry;
-    const struct tp_plugin_set *plugins;  /* those enabled by settings */
+    const struct tp_plugin_set *plugins; /* those enabled by settings */
     enum tp_err (*open_store)(void *data, struct tp_store **out, struct tp_diag *diag);
     void *open_data;
-    struct tp_publisher *publisher;       /* NULL: nothing serves, writes answer at once */
-    struct tp_link *link;                 /* NULL: no workers to show */
-    const struct tp_counters *counters;   /* NULL: none to show */
+    struct tp_publisher *publisher;     /* NULL: nothing serves, writes answer at once */
+    struct tp_link *link;               /* NULL: no workers to show */
+    const struct tp_counters *counters; /* NULL: none to show */
     struct tp_uuid node_id;
     int supervisor_pid;
 };

@@ -14,14 +14,14 @@ static const char bad_name[] = "An argument's name is too long, too deeply neste
 enum tp_admin_body_type tp_admin_body_type(struct tp_str content_type, size_t body_len)
 {
     if (!content_type.data)
-        return body_len ? TP_BODY_UNSUPPORTED : TP_BODY_NONE;
+        return body_len ? TP_ADMIN_BODY_UNSUPPORTED : TP_ADMIN_BODY_NONE;
     if (tp_str_starts(content_type, TP_STR("application/json")))
-        return TP_BODY_JSON;
+        return TP_ADMIN_BODY_JSON;
     if (tp_str_starts(content_type, TP_STR("application/x-www-form-urlencoded")))
-        return TP_BODY_FORM;
+        return TP_ADMIN_BODY_FORM;
     if (tp_str_starts(content_type, TP_STR("multipart/form-data")))
-        return TP_BODY_MULTIPART;
-    return TP_BODY_UNSUPPORTED;
+        return TP_ADMIN_BODY_MULTIPART;
+    return TP_ADMIN_BODY_UNSUPPORTED;
 }
 
 static json_t *load_json(struct tp_str text, size_t flags)
@@ -92,8 +92,7 @@ static enum tp_err parse_form(struct tp_arena *arena, struct tp_str body, json_t
     return err;
 }
 
-static enum tp_err parse_multipart(struct tp_str content_type, struct tp_str body, json_t *root,
-                                   const char **message)
+static enum tp_err parse_multipart(struct tp_str content_type, struct tp_str body, json_t *root, const char **message)
 {
     struct tp_multipart mp;
     struct tp_multipart_part part;
@@ -128,12 +127,12 @@ enum tp_err tp_admin_body_parse(struct tp_arena *arena, enum tp_admin_body_type 
     json_t *root;
     enum tp_err err = TP_OK;
 
-    if (type == TP_BODY_JSON)
+    if (type == TP_ADMIN_BODY_JSON)
         return parse_json(body, out, message);
     root = json_object();
-    if (type == TP_BODY_FORM)
+    if (type == TP_ADMIN_BODY_FORM)
         err = parse_form(arena, body, root, message);
-    else if (type == TP_BODY_MULTIPART)
+    else if (type == TP_ADMIN_BODY_MULTIPART)
         err = parse_multipart(content_type, body, root, message);
     if (err) {
         json_decref(root);

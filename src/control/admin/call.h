@@ -10,7 +10,7 @@
 #include "turnpike/arena.h"
 
 #define TP_ADMIN_BODY_MAX (10u << 20)
-#define TP_ADMIN_MAX_PARAMS 4  /* parameters in one path */
+#define TP_ADMIN_MAX_PARAMS 4   /* parameters in one path */
 #define TP_ADMIN_MAX_HEADERS 10 /* of a reply, beside those that server.c always adds */
 
 struct tp_admin_endpoint;
@@ -44,8 +44,8 @@ struct tp_admin_call {
     bool store_lost;        /* the connection is of no use any more: server.c opens another */
 
     struct tp_str method;
-    struct tp_str path;  /* as sent, before the '?' */
-    struct tp_str query; /* as sent, behind the '?' */
+    struct tp_str path;         /* as sent, before the '?' */
+    struct tp_str query;        /* as sent, behind the '?' */
     struct tp_str content_type; /* data NULL: none */
     struct tp_str origin;
     struct tp_str requested_headers; /* Access-Control-Request-Headers */

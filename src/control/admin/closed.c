@@ -4,8 +4,8 @@
 
 static void on_hybrid(struct tp_admin_call *call)
 {
-    tp_admin_reply_message(call, 400, "this endpoint is only available when Kong is configured to run as Control "
-                                      "Plane for the cluster");
+    tp_admin_reply_message(
+        call, 400, "this endpoint is only available when Kong is configured to run as Control Plane for the cluster");
 }
 
 static void on_wasm(struct tp_admin_call *call)
@@ -15,11 +15,13 @@ static void on_wasm(struct tp_admin_call *call)
 
 static void on_config(struct tp_admin_call *call)
 {
-    tp_admin_reply_message(call, 400, "this endpoint is only available when Kong is configured to not use a "
-                                      "database");
+    tp_admin_reply_message(call, 400, "this endpoint is only available when Kong is configured to not use a database");
 }
 
+/* clang-format takes an initialiser in a macro for a block. */
+/* clang-format off */
 #define EVERY(fn) { .get = (fn), .post = (fn), .put = (fn), .patch = (fn), .del = (fn) }
+/* clang-format on */
 
 const struct tp_admin_endpoint tp_admin_closed_endpoints[] = {
     { .pattern = "/config", .on = { .get = on_config, .post = on_config } },

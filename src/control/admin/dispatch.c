@@ -72,8 +72,8 @@ static void add_foreign(struct builder *b, const struct tp_entity *entity, const
 
     if (!parent || !parent->api_name)
         return;
-    add_generated(b, tp_arena_printf(arena, "/%s/{%s}/%s", parent->api_name, parent->name, nested),
-                  &tp_admin_children, entity, foreign);
+    add_generated(b, tp_arena_printf(arena, "/%s/{%s}/%s", parent->api_name, parent->name, nested), &tp_admin_children,
+                  entity, foreign);
     add_generated(b, tp_arena_printf(arena, "/%s/{%s}/%s/{%s}", parent->api_name, parent->name, nested, entity->name),
                   &tp_admin_child, entity, foreign);
     add_generated(b, tp_arena_printf(arena, "/%s/{%s}/%s", entity->api_name, entity->name, foreign->name),
@@ -249,7 +249,7 @@ static bool read_input(struct tp_admin_call *call, enum tp_admin_body_type type)
         tp_admin_reply_message(call, 400, "%s", message);
         return false;
     }
-    call->input_is_text = type == TP_BODY_FORM || type == TP_BODY_MULTIPART;
+    call->input_is_text = type == TP_ADMIN_BODY_FORM || type == TP_ADMIN_BODY_MULTIPART;
     return true;
 }
 
@@ -268,7 +268,7 @@ static void answer(struct tp_admin_call *call)
         answer_options(call);
         return;
     }
-    if (has_body && type == TP_BODY_UNSUPPORTED) {
+    if (has_body && type == TP_ADMIN_BODY_UNSUPPORTED) {
         tp_admin_reply_page(call, 415, "Unsupported Media Type");
         return;
     }

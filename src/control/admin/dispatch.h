@@ -21,9 +21,9 @@ struct tp_admin_endpoint {
     const char *pattern; /* "/services/{services}/routes": a segment in braces is a parameter */
     struct tp_admin_handlers on;
     /* Generated ones: */
-    const struct tp_entity *entity;  /* what the handlers read and write */
-    const struct tp_entity *parent;  /* nested: whose children; shortcut: what the foreign key points to */
-    const struct tp_field *foreign;  /* the foreign key between them, a field of `entity` */
+    const struct tp_entity *entity; /* what the handlers read and write */
+    const struct tp_entity *parent; /* nested: whose children; shortcut: what the foreign key points to */
+    const struct tp_field *foreign; /* the foreign key between them, a field of `entity` */
 };
 
 struct tp_admin_endpoints {

@@ -5,16 +5,26 @@
 #include "base/mem.h"
 #include "control/admin/reply.h"
 
+/* Kong's codes: 5 is a broken uniqueness, 6 a row that is not there; all others are bad requests. */
+static int status_of(int code)
+{
+    switch (code) {
+    case 5: return 409;
+    case 6: return 404;
+    default: return 400;
+    }
+}
+
 /* {code, name, message} and `detail` (taken, may be NULL) under `detail_key`. Always false. */
-static bool coded(struct tp_admin_call *call, int status, int code, const char *name, struct tp_str message,
-                  const char *detail_key, json_t *detail)
+static bool coded(struct tp_admin_call *call, int code, const char *name, struct tp_str message, const char *detail_key,
+                  json_t *detail)
 {
     json_t *body = json_pack("{s:i,s:o,s:o}", "code", code, "name", tp_admin_json_text(tp_str_from_cstr(name)),
                              "message", tp_admin_json_text(message));
 
     if (detail)
         json_object_set_new(body, detail_key, detail);
-    tp_admin_reply_json(call, status, body);
+    tp_admin_reply_json(call, status_of(code), body);
     return false;
 }
 
@@ -33,13 +43,13 @@ bool tp_admin_fail_primary_key(struct tp_admin_call *call)
     json_t *fields = json_pack("{s:s}", "id", "expected a valid UUID");
     struct tp_str message = tp_arena_printf(call->arena, "invalid primary key: '%s'", literal(call, fields));
 
-    return coded(call, 400, 1, "invalid primary key", message, "fields", fields);
+    return coded(call, 1, "invalid primary key", message, "fields", fields);
 }
 
 bool tp_admin_fail_schema(struct tp_admin_call *call, json_t *errors)
 {
     char *text = tp_errors_message(errors);
-    bool result = coded(call, 400, 2, "schema violation", tp_str_from_cstr(text), "fields", errors);
+    bool result = coded(call, 2, "schema violation", tp_str_from_cstr(text), "fields", errors);
 
     free(text);
     return result;
@@ -51,27 +61,26 @@ bool tp_admin_fail_missing(struct tp_admin_call *call, const char *field, struct
     struct tp_str message = tp_arena_printf(call->arena, "could not find the entity with %s'%s'",
                                             field ? "" : "primary key ", literal(call, fields));
 
-    return coded(call, 404, 6, "not found", message, "fields", fields);
+    return coded(call, 6, "not found", message, "fields", fields);
 }
 
 bool tp_admin_fail_offset(struct tp_admin_call *call, struct tp_str offset, const char *why)
 {
-    struct tp_str message =
-        tp_arena_printf(call->arena, "'%.*s' is not a valid offset: %s", TP_STR_ARG(offset), why);
+    struct tp_str message = tp_arena_printf(call->arena, "'%.*s' is not a valid offset: %s", TP_STR_ARG(offset), why);
 
-    return coded(call, 400, 7, "invalid offset", message, NULL, NULL);
+    return coded(call, 7, "invalid offset", message, NULL, NULL);
 }
 
 bool tp_admin_fail_size(struct tp_admin_call *call, const char *message)
 {
-    return coded(call, 400, 9, "invalid size", tp_str_from_cstr(message), NULL, NULL);
+    return coded(call, 9, "invalid size", tp_str_from_cstr(message), NULL, NULL);
 }
 
 bool tp_admin_fail_unique_key(struct tp_admin_call *call, const char *field, const char *message)
 {
     struct tp_str name = tp_arena_printf(call->arena, "invalid unique %s", field);
 
-    return coded(call, 400, 10, name.data, tp_str_from_cstr(message), NULL, NULL);
+    return coded(call, 10, name.data, tp_str_from_cstr(message), NULL, NULL);
 }
 
 /*
@@ -81,8 +90,8 @@ static struct tp_str headed(struct tp_admin_call *call, const json_t *errors, co
 {
     char *text = tp_errors_message(errors); /* "schema violation (…)", "2 schema violations (…)" */
     const char *list = strchr(text, '(');
-    int count = atoi(text);
-    struct tp_str message = count > 1 ? tp_arena_printf(call->arena, "%d %s %s", count, many, list ? list : "")
+    long count = strtol(text, NULL, 10); /* 0: the text starts with a word */
+    struct tp_str message = count > 1 ? tp_arena_printf(call->arena, "%ld %s %s", count, many, list ? list : "")
                                       : tp_arena_printf(call->arena, "%s %s", one, list ? list : "");
 
     free(text);
@@ -93,7 +102,7 @@ bool tp_admin_fail_options(struct tp_admin_call *call, json_t *options)
 {
     struct tp_str message = headed(call, options, "invalid option", "option violations");
 
-    return coded(call, 400, 11, "invalid options", message, "options", options);
+    return coded(call, 11, "invalid options", message, "options", options);
 }
 
 bool tp_admin_fail_option(struct tp_admin_call *call, const char *option, const char *message)
@@ -105,7 +114,7 @@ bool tp_admin_fail_unresolved(struct tp_admin_call *call, json_t *errors)
 {
     struct tp_str message = headed(call, errors, "foreign key unresolved", "foreign keys unresolved");
 
-    return coded(call, 400, 13, "foreign keys unresolved", message, "fields", errors);
+    return coded(call, 13, "foreign keys unresolved", message, "fields", errors);
 }
 
 static bool fail_exists(struct tp_admin_call *call, const struct tp_store_fault *fault)
@@ -114,9 +123,9 @@ static bool fail_exists(struct tp_admin_call *call, const struct tp_store_fault 
     json_t *fields = json_incref(fault->fields);
 
     if (fault->primary_key)
-        return coded(call, 400, 3, "primary key violation",
+        return coded(call, 3, "primary key violation",
                      tp_arena_printf(call->arena, "primary key violation on key '%s'", key), "fields", fields);
-    return coded(call, 409, 5, "unique constraint violation",
+    return coded(call, 5, "unique constraint violation",
                  tp_arena_printf(call->arena, "UNIQUE violation detected on '%s'", key), "fields", fields);
 }
 
@@ -128,11 +137,11 @@ static bool fail_reference(struct tp_admin_call *call, const struct tp_entity *e
     json_t *key = json_object_iter_value(json_object_iter(fields));
 
     if (fault->referenced_by)
-        return coded(call, 400, 4, name,
+        return coded(call, 4, name,
                      tp_arena_printf(call->arena, "an existing '%s' entity references this '%s' entity", fault->entity,
                                      entity->name),
                      "fields", json_pack("{s:s}", "@referenced_by", fault->entity));
-    return coded(call, 400, 4, name,
+    return coded(call, 4, name,
                  tp_arena_printf(call->arena, "the foreign key '%s' does not reference an existing '%s' entity.",
                                  literal(call, key), fault->entity),
                  "fields", json_incref(fields));
@@ -140,8 +149,9 @@ static bool fail_reference(struct tp_admin_call *call, const struct tp_entity *e
 
 static bool fail_unavailable(struct tp_admin_call *call)
 {
-    tp_admin_reply_message(call, 503, "The database cannot be reached; nothing was changed. Traffic is still served "
-                                      "from this node's read model");
+    tp_admin_reply_message(
+        call, 503,
+        "The database cannot be reached; nothing was changed. Traffic is still served from this node's read model");
     tp_admin_reply_header(call, "Retry-After", TP_STR("5"));
     return false;
 }
@@ -161,9 +171,7 @@ bool tp_admin_fail_store(struct tp_admin_call *call, const struct tp_entity *ent
             return fail_reference(call, entity, fault);
         break;
     case TP_ERR_UNAVAILABLE:
-    case TP_ERR_CLOSED:
-        call->store_lost = true;
-        return fail_unavailable(call);
+    case TP_ERR_CLOSED: call->store_lost = true; return fail_unavailable(call);
     case TP_ERR_TIMEOUT:
     case TP_ERR_AGAIN:
         tp_admin_reply_message(call, 503, "The database is busy; nothing was changed");
@@ -173,8 +181,7 @@ bool tp_admin_fail_store(struct tp_admin_call *call, const struct tp_entity *ent
         tp_log(TP_LOG_ERROR, "admin: %s: the database is full: %s", entity ? entity->name : "store", detail);
         tp_admin_reply_message(call, 507, "The database's disk is full; nothing was changed");
         return false;
-    default:
-        break;
+    default: break;
     }
     tp_log(TP_LOG_ERROR, "admin: %s: %s", entity ? entity->name : "store", detail);
     tp_admin_unexpected(call);

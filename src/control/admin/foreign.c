@@ -43,7 +43,8 @@ static bool resolve(struct tp_admin_call *call, const struct tp_field *foreign, 
     if (!field)
         return true; /* the schema says what is missing */
     value = json_object_get(reference, field->name);
-    key = (struct tp_admin_key){ .entity = parent, .field = field->name,
+    key = (struct tp_admin_key){ .entity = parent,
+                                 .field = field->name,
                                  .text = tp_str_make(json_string_value(value), json_string_length(value)) };
     if (!tp_admin_key_read(call, &key, &found))
         return false;

@@ -53,11 +53,3 @@ struct tp_str tp_admin_pairs_get(const struct tp_admin_pairs *pairs, const char 
         *count = n;
     return found;
 }
-
-bool tp_admin_pairs_flag(const struct tp_admin_pairs *pairs, const char *name)
-{
-    struct tp_str value = tp_admin_pairs_get(pairs, name, NULL);
-
-    return tp_str_eq(value, TP_STR("1")) || tp_str_eq(value, TP_STR("true")) || tp_str_eq(value, TP_STR("on")) ||
-           tp_str_eq(value, TP_STR("yes"));
-}

@@ -28,7 +28,4 @@ enum tp_err tp_admin_pairs_parse(struct tp_arena *arena, struct tp_str text, str
 /* The first value of `name`; data NULL when it is absent. `*count` (may be NULL): how often it was given. */
 struct tp_str tp_admin_pairs_get(const struct tp_admin_pairs *pairs, const char *name, size_t *count);
 
-/* True for "1", "true", "on", "yes". */
-bool tp_admin_pairs_flag(const struct tp_admin_pairs *pairs, const char *name);
-
 #endif

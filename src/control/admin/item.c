@@ -43,18 +43,11 @@ static bool change(struct tp_admin_call *call)
 {
     const struct tp_entity *entity = call->endpoint->entity;
     struct tp_admin_key key;
-    json_t *stored = NULL, *value = NULL;
-    bool fine;
+    json_t *stored = NULL;
 
     if (!tp_admin_key_parse(call, entity, call->params[0], &key) || !tp_admin_key_read(call, &key, &stored))
         return false;
-    if (!stored)
-        return answer_missing(call, &key);
-    fine = tp_admin_update(call, entity, call->input, stored, &value);
-    if (fine)
-        tp_admin_reply_json(call, 200, value);
-    json_decref(stored);
-    return fine;
+    return stored ? tp_admin_change(call, entity, stored) : answer_missing(call, &key);
 }
 
 static void on_patch(struct tp_admin_call *call)
@@ -63,7 +56,7 @@ static void on_patch(struct tp_admin_call *call)
 }
 
 /* What is not there is deleted already: 204. */
-static bool delete(struct tp_admin_call *call)
+static bool remove_row(struct tp_admin_call *call)
 {
     struct tp_admin_key key;
     json_t *stored = NULL;
@@ -82,9 +75,7 @@ static bool delete(struct tp_admin_call *call)
 
 static void on_delete(struct tp_admin_call *call)
 {
-    tp_admin_transaction(call, delete);
+    tp_admin_transaction(call, remove_row);
 }
 
-const struct tp_admin_handlers tp_admin_item = {
-    .get = on_get, .put = on_put, .patch = on_patch, .del = on_delete
-};
+const struct tp_admin_handlers tp_admin_item = { .get = on_get, .put = on_put, .patch = on_patch, .del = on_delete };

@@ -14,7 +14,7 @@ struct tp_admin_page {
     struct tp_page_query query;
     struct tp_str tags[TP_ADMIN_MAX_TAGS];
     struct tp_uuid after;
-    json_t *offset; /* the decoded token, owned; the query's texts point into it: tp_admin_page_fini */
+    json_t *offset;          /* the decoded token, owned; the query's texts point into it: tp_admin_page_fini */
     struct tp_str size_text; /* as given; data NULL: not given */
     struct tp_str tags_text;
 };

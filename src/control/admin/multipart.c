@@ -1,7 +1,7 @@
 /* Parts of a multipart body: multipart.h. */
 #include "control/admin/multipart.h"
 
-#define BOUNDARY_MAX 200    /* RFC 2046 allows 70 */
+#define BOUNDARY_MAX 200     /* RFC 2046 allows 70 */
 #define HEADER_LINE_MAX 8192 /* longer ones are passed over: reading parameters is not linear */
 
 /* Take a value off *rest, quoted or not, up to the next ';' or the end. A quote that is not closed ends there too. */

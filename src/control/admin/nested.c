@@ -101,16 +101,9 @@ static void on_put(struct tp_admin_call *call)
 
 static bool change(struct tp_admin_call *call)
 {
-    json_t *stored = NULL, *value = NULL;
-    bool fine;
+    json_t *stored = NULL;
 
-    if (!read_child(call, &stored))
-        return false;
-    fine = tp_admin_update(call, call->endpoint->entity, call->input, stored, &value);
-    if (fine)
-        tp_admin_reply_json(call, 200, value);
-    json_decref(stored);
-    return fine;
+    return read_child(call, &stored) && tp_admin_change(call, call->endpoint->entity, stored);
 }
 
 static void on_patch(struct tp_admin_call *call)
@@ -119,7 +112,7 @@ static void on_patch(struct tp_admin_call *call)
 }
 
 /* Unlike at the top level, deleting what is not there is a 404. */
-static bool delete(struct tp_admin_call *call)
+static bool remove_row(struct tp_admin_call *call)
 {
     json_t *stored = NULL;
     bool fine;
@@ -135,9 +128,7 @@ static bool delete(struct tp_admin_call *call)
 
 static void on_delete(struct tp_admin_call *call)
 {
-    tp_admin_transaction(call, delete);
+    tp_admin_transaction(call, remove_row);
 }
 
-const struct tp_admin_handlers tp_admin_child = {
-    .get = on_get, .put = on_put, .patch = on_patch, .del = on_delete
-};
+const struct tp_admin_handlers tp_admin_child = { .get = on_get, .put = on_put, .patch = on_patch, .del = on_delete };

@@ -6,6 +6,7 @@
 #include "control/admin/reply.h"
 
 #define MAX_PIDS 256
+#define ROBOTS "/robots.txt"
 #define LUA_VERSION_TEXT "LuaJIT 2.1.0-beta3" /* Debian's; tools parse this form */
 
 /* --- / ------------------------------------------------------------------------------------------- */
@@ -26,9 +27,9 @@ static json_t *available_plugins(const struct tp_registry *plugins)
     json_t *available = json_object();
 
     for (size_t i = 0; i < plugins->count; i++)
-        json_object_set_new(available, plugins->plugins[i]->name,
-                            json_pack("{s:s,s:i}", "version", TP_ADMIN_VERSION, "priority",
-                                      plugins->plugins[i]->priority));
+        json_object_set_new(
+            available, plugins->plugins[i]->name,
+            json_pack("{s:s,s:i}", "version", TP_ADMIN_VERSION, "priority", plugins->plugins[i]->priority));
     return available;
 }
 
@@ -47,14 +48,14 @@ static void on_root(struct tp_admin_call *call)
         return;
     }
     tp_uuid_format(&context->options.node_id, node_id);
-    tp_admin_reply_json(
-        call, 200,
-        json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:{s:i,s:i},s:o,s:{s:o,s:o},s:o}", "tagline", "Welcome to kong",
-                  "version", TP_ADMIN_VERSION, "edition", "community", "hostname",
-                  tp_admin_json_text(tp_str_from_cstr(context->hostname)), "node_id", node_id, "lua_version",
-                  LUA_VERSION_TEXT, "timers", "running", 0, "pending", 0, "pids", pids(&context->options), "plugins",
-                  "available_on_server", available_plugins(&context->plugins), "enabled_in_cluster", names,
-                  "configuration", tp_admin_configuration(context)));
+    tp_admin_reply_json(call, 200,
+                        json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:{s:i,s:i},s:o,s:{s:o,s:o},s:o}", "tagline",
+                                  "Welcome to kong", "version", TP_ADMIN_VERSION, "edition", "community", "hostname",
+                                  tp_admin_json_text(tp_str_from_cstr(context->hostname)), "node_id", node_id,
+                                  "lua_version", LUA_VERSION_TEXT, "timers", "running", 0, "pending", 0, "pids",
+                                  pids(&context->options), "plugins", "available_on_server",
+                                  available_plugins(&context->plugins), "enabled_in_cluster", names, "configuration",
+                                  tp_admin_configuration(context)));
 }
 
 /* --- Lists ----------------------------------------------------------------------------------------- */
@@ -64,8 +65,10 @@ static void on_endpoints(struct tp_admin_call *call)
     const struct tp_admin_endpoints *endpoints = call->context->endpoints;
     json_t *list = json_array();
 
-    for (size_t i = 0; i < endpoints->count; i++)
-        json_array_append_new(list, json_string(endpoints->items[i].pattern));
+    for (size_t i = 0; i < endpoints->count; i++) {
+        if (strcmp(endpoints->items[i].pattern, ROBOTS) != 0) /* for crawlers, no part of the API */
+            json_array_append_new(list, json_string(endpoints->items[i].pattern));
+    }
     tp_admin_reply_json(call, 200, json_pack("{s:o}", "data", list));
 }
 
@@ -140,7 +143,7 @@ static void on_purge(struct tp_admin_call *call)
 
 const struct tp_admin_endpoint tp_admin_node_endpoints[] = {
     { .pattern = "/", .on = { .get = on_root } },
-    { .pattern = "/robots.txt", .on = { .get = on_robots } },
+    { .pattern = ROBOTS, .on = { .get = on_robots } },
     { .pattern = "/endpoints", .on = { .get = on_endpoints } },
     { .pattern = "/plugins/enabled", .on = { .get = on_enabled_plugins } },
     { .pattern = "/timers", .on = { .get = on_timers } },

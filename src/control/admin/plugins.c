@@ -54,8 +54,7 @@ bool tp_admin_check_enabled(struct tp_admin_call *call, const struct tp_entity *
 
     if (!is_plugins(entity) || !json_is_string(value) || tp_registry_find(&call->context->plugins, name))
         return true;
-    message = tp_arena_printf(call->arena,
-                              "plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
+    message = tp_arena_printf(call->arena, "plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
                               TP_STR_ARG(name));
     return tp_admin_fail_schema(call, json_pack("{s:o}", "name", tp_admin_json_text(message)));
 }

@@ -54,13 +54,14 @@ static void on_plugin_config(struct tp_admin_call *call)
         if (json_object_get(field, "config"))
             config = json_object_get(field, "config");
     }
-    tp_admin_reply_json(call, 200, json_pack("{s:O?,s:[]}", "fields", json_object_get(config, "fields"),
-                                             "entity_checks"));
+    tp_admin_reply_json(call, 200,
+                        json_pack("{s:O?,s:[]}", "fields", json_object_get(config, "fields"), "entity_checks"));
     json_decref(schema);
 }
 
 static void validate(struct tp_admin_call *call, const struct tp_entity *entity)
 {
+    struct tp_draft draft = { entity, &call->context->plugins, TP_INSERT, call->input, NULL, tp_clock_now_ms() / 1000 };
     json_t *value = NULL, *errors = NULL;
     enum tp_err err;
 
@@ -68,8 +69,7 @@ static void validate(struct tp_admin_call *call, const struct tp_entity *entity)
         tp_entity_infer(entity, &call->context->plugins, NULL, call->input);
     if (!tp_admin_check_enabled(call, entity, call->input))
         return;
-    err = tp_entity_prepare(entity, &call->context->plugins, TP_INSERT, call->input, NULL, tp_clock_now_ms() / 1000,
-                            &value, &errors);
+    err = tp_entity_prepare(&draft, &value, &errors);
     json_decref(value);
     if (!err)
         tp_admin_reply_message(call, 200, "schema validation successful");

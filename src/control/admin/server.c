@@ -16,7 +16,7 @@
 #include "control/admin/call.h"
 #include "control/admin/queue.h"
 #include "control/admin/reply.h"
-#include "control/admin/socket.h"
+#include "control/socket.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -27,7 +27,7 @@
 #define MAX_CONNECTIONS 128
 #define CONNECTION_MEMORY (256u << 10) /* request line, headers, parsed query: a thousand arguments fit */
 #define IDLE_TIMEOUT_S 60
-#define PENDING_BODIES_MAX (256u << 20) /* bodies of all connections together */
+#define PENDING_BODIES_MAX (256u << 20)      /* bodies of all connections together */
 #define DISCARD_MAX (4u * TP_ADMIN_BODY_MAX) /* of a body that is too large, before we hang up */
 #define STOP_WAIT_MS 5000
 
@@ -190,6 +190,7 @@ static enum MHD_Result on_whole(struct request *r)
     return MHD_YES;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): the parameters are libmicrohttpd's */
 static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
                                  const char *version, const char *data, size_t *size, void **con_cls)
 {
@@ -344,7 +345,7 @@ enum tp_err tp_admin_start(struct tp_admin **out, const struct tp_admin_options 
     tp_admin_context_init(&admin->context, options);
     admin->show_server = shows(options->settings, "Server", "server_tokens");
     admin->show_latency = shows(options->settings, "X-Kong-Admin-Latency", "latency_tokens");
-    err = tp_admin_socket_listen(&admin->listen_fd, options->socket_path, diag);
+    err = tp_control_socket_listen(&admin->listen_fd, options->socket_path, diag);
     if (err)
         goto out;
     admin->socket_path = tp_strdup(options->socket_path);

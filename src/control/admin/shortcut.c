@@ -45,16 +45,9 @@ static void on_get(struct tp_admin_call *call)
 
 static bool change(struct tp_admin_call *call)
 {
-    json_t *stored = NULL, *value = NULL;
-    bool fine;
+    json_t *stored = NULL;
 
-    if (!read_parent(call, &stored))
-        return false;
-    fine = tp_admin_update(call, call->endpoint->parent, call->input, stored, &value);
-    if (fine)
-        tp_admin_reply_json(call, 200, value);
-    json_decref(stored);
-    return fine;
+    return read_parent(call, &stored) && tp_admin_change(call, call->endpoint->parent, stored);
 }
 
 static void on_patch(struct tp_admin_call *call)

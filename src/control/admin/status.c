@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define MAX_PIDS 256
@@ -58,18 +59,19 @@ static json_t *size_value(uint64_t bytes, const struct size_format *format)
 /* Memory that a process has resident; 0: it is gone. */
 static uint64_t resident_bytes(int pid)
 {
-    char path[64];
-    unsigned long pages = 0;
+    char path[64], line[128] = "";
+    const char *resident;
     FILE *file;
 
     snprintf(path, sizeof(path), "/proc/%d/statm", pid);
     file = fopen(path, "re");
     if (!file)
         return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
+    if (!fgets(line, sizeof(line), file))
+        line[0] = '\0';
     fclose(file);
-    return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    resident = strchr(line, ' '); /* pages: "size resident …" */
+    return resident ? strtoull(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
 static json_t *worker_memory(struct tp_link *link, const struct size_format *format)
@@ -100,8 +102,8 @@ static json_t *read_model(struct tp_publisher *publisher)
 
     if (publisher)
         tp_publisher_get_status(publisher, &status);
-    return json_pack("{s:I,s:I,s:I,s:o}", "epoch", (json_int_t)status.epoch, "position",
-                     (json_int_t)status.position, "plan", (json_int_t)status.plan, "fault",
+    return json_pack("{s:I,s:I,s:I,s:o}", "epoch", (json_int_t)status.epoch, "position", (json_int_t)status.position,
+                     "plan", (json_int_t)status.plan, "fault",
                      status.fault[0] ? tp_admin_json_text(tp_str_from_cstr(status.fault)) : json_null());
 }
 
@@ -110,8 +112,8 @@ static json_t *ours(const struct tp_admin_options *options)
     json_int_t workers = options->link ? (json_int_t)tp_link_worker_count(options->link) : 0;
     json_int_t evicted = options->counters ? (json_int_t)tp_counters_evicted(options->counters) : 0;
 
-    return json_pack("{s:s,s:o,s:I,s:{s:I}}", "version", TURNPIKE_VERSION, "read_model",
-                     read_model(options->publisher), "workers", workers, "counters", "evicted", evicted);
+    return json_pack("{s:s,s:o,s:I,s:{s:I}}", "version", TURNPIKE_VERSION, "read_model", read_model(options->publisher),
+                     "workers", workers, "counters", "evicted", evicted);
 }
 
 /*

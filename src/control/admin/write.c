@@ -71,6 +71,7 @@ static bool prepare(struct tp_admin_call *call, const struct tp_entity *entity, 
                     const json_t *stored, json_t **out)
 {
     const struct tp_registry *plugins = &call->context->plugins;
+    struct tp_draft draft = { entity, plugins, kind, input, stored, tp_clock_now_ms() / 1000 };
     json_t *errors = NULL;
     enum tp_err err;
 
@@ -80,7 +81,7 @@ static bool prepare(struct tp_admin_call *call, const struct tp_entity *entity, 
     if (!check_options(call, entity, input) || !tp_admin_check_enabled(call, entity, input) ||
         !tp_admin_resolve_foreign(call, entity, input))
         return false;
-    err = tp_entity_prepare(entity, plugins, kind, input, stored, tp_clock_now_ms() / 1000, out, &errors);
+    err = tp_entity_prepare(&draft, out, &errors);
     if (err == TP_ERR_INVALID && errors)
         return tp_admin_fail_schema(call, errors);
     if (err)
@@ -165,6 +166,17 @@ bool tp_admin_update(struct tp_admin_call *call, const struct tp_entity *entity,
     if (!prepare(call, entity, TP_UPDATE, input, stored, out))
         return false;
     return finish(call, entity, tp_store_update(call->store, entity, *out, &fault), &fault, out);
+}
+
+bool tp_admin_change(struct tp_admin_call *call, const struct tp_entity *entity, json_t *stored)
+{
+    json_t *value = NULL;
+    bool fine = tp_admin_update(call, entity, call->input, stored, &value);
+
+    if (fine)
+        tp_admin_reply_json(call, 200, value);
+    json_decref(stored);
+    return fine;
 }
 
 bool tp_admin_remove(struct tp_admin_call *call, const struct tp_entity *entity, const json_t *stored)

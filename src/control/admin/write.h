@@ -27,6 +27,8 @@ bool tp_admin_upsert(struct tp_admin_call *call, const struct tp_admin_key *key,
 /* PATCH: merge into `stored`. */
 bool tp_admin_update(struct tp_admin_call *call, const struct tp_entity *entity, json_t *input, const json_t *stored,
                      json_t **out);
+/* The same, and answer with the new value. Takes `stored`. */
+bool tp_admin_change(struct tp_admin_call *call, const struct tp_entity *entity, json_t *stored);
 /* Deletes what cascades too. */
 bool tp_admin_remove(struct tp_admin_call *call, const struct tp_entity *entity, const json_t *stored);
 

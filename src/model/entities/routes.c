@@ -7,7 +7,10 @@
 
 static const struct tp_field protocol = { .type = TP_TYPE_STRING, .one_of = tp_protocols_all };
 static const char *const *const protocol_families[] = {
-    TP_NAMES("http", "https"), TP_NAMES("tcp", "tls", "udp"), TP_NAMES("tls_passthrough"), TP_NAMES("grpc", "grpcs"),
+    TP_NAMES("http", "https"),
+    TP_NAMES("tcp", "tls", "udp"),
+    TP_NAMES("tls_passthrough"),
+    TP_NAMES("grpc", "grpcs"),
     NULL,
 };
 
@@ -15,8 +18,8 @@ static const struct tp_field method = { .type = TP_TYPE_STRING, .match = "^%u+$"
 
 static const struct tp_field host = {
     .type = TP_TYPE_STRING,
-    .match_all = (const struct tp_pattern[]){
-        { "^[^*]*%*?[^*]*$", "invalid wildcard: must have at most one wildcard" }, { 0 } },
+    .match_all = (const struct tp_pattern[]){ { "^[^*]*%*?[^*]*$", "invalid wildcard: must have at most one wildcard" },
+                                              { 0 } },
     .match_any = (const struct tp_pattern[]){ { "^%*%.", NULL }, { "%.%*$", NULL }, { "^[^*]*$", NULL }, { 0 } },
     .match_any_err = "invalid wildcard: must be placed at leftmost or rightmost label",
     .check = tp_check_route_host,
@@ -32,9 +35,10 @@ static const struct tp_field path = {
 
 static const struct tp_field header_name = {
     .type = TP_TYPE_STRING,
-    .match_none = (const struct tp_pattern[]){
-        { "^[Hh][Oo][Ss][Tt]$", "cannot contain 'host' header, which must be specified in the 'hosts' attribute" },
-        { 0 } },
+    .match_none =
+        (const struct tp_pattern[]){
+            { "^[Hh][Oo][Ss][Tt]$", "cannot contain 'host' header, which must be specified in the 'hosts' attribute" },
+            { 0 } },
     .check = tp_check_header_name,
 };
 static const struct tp_field header_value = { .type = TP_TYPE_STRING };
@@ -52,11 +56,12 @@ static const struct tp_check endpoint_checks[] = {
     { 0 },
 };
 static const struct tp_field endpoint = {
-    .type = TP_TYPE_RECORD, .fields = endpoint_fields, .checks = endpoint_checks,
+    .type = TP_TYPE_RECORD,
+    .fields = endpoint_fields,
+    .checks = endpoint_checks,
 };
 
-#define SWITCH(api_name, on, text)                                                                     \
-    TP_FIELD_ONLY(api_name, BOOLEAN, .required = true, .def = (on), .about = (text))
+#define SWITCH(api_name, on, text) TP_FIELD_ONLY(api_name, BOOLEAN, .required = true, .def = (on), .about = (text))
 
 static const struct tp_field fields[] = {
     TP_FIELD_ID,

@@ -5,7 +5,7 @@
 
 #include <ctype.h>
 
-#define TIMEOUT(api_name, text)                                                                        \
+#define TIMEOUT(api_name, text)                                                                                        \
     TP_FIELD_ONLY(api_name, INTEGER, .def = "60000", .between = TP_BETWEEN(1, 2147483646), .about = (text))
 
 static const struct tp_pattern empty_segments[] = { { "//", "must not have empty segments" }, { 0 } };
@@ -39,21 +39,22 @@ static const struct tp_field fields[] = {
                   .about = "Ids of the CA certificates that the upstream's is verified against."),
     TP_FIELD_ONLY("enabled", BOOLEAN, .required = true, .def = "true",
                   .about = "Whether the service's routes are there at all."),
-    TP_FIELD_ONLY("url", STRING, .write_only = true,
-                  .about = "Sets protocol, host, port and path from one URL."),
+    TP_FIELD_ONLY("url", STRING, .write_only = true, .about = "Sets protocol, host, port and path from one URL."),
     { 0 },
 };
 
-#define ONLY_WITH_TLS(field)                                                                           \
-    {                                                                                                  \
-        .kind = TP_CHECK_CONDITIONAL, .if_field = "protocol",                                          \
-        .if_match = { .not_one_of = TP_NAMES("https", "tls") }, .then_field = (field),                 \
-        .then_match = { .is_null = true }                                                              \
-    }
+/* clang-format takes an initialiser in a macro for a block. */
+/* clang-format off */
+#define ONLY_WITH_TLS(field) \
+    { .kind = TP_CHECK_CONDITIONAL, .if_field = "protocol", .if_match = { .not_one_of = TP_NAMES("https", "tls") }, \
+      .then_field = (field), .then_match = { .is_null = true } }
+/* clang-format on */
 
 static const struct tp_check checks[] = {
-    { .kind = TP_CHECK_CONDITIONAL, .if_field = "protocol",
-      .if_match = { .one_of = TP_NAMES("tcp", "tls", "udp", "grpc", "grpcs") }, .then_field = "path",
+    { .kind = TP_CHECK_CONDITIONAL,
+      .if_field = "protocol",
+      .if_match = { .one_of = TP_NAMES("tcp", "tls", "udp", "grpc", "grpcs") },
+      .then_field = "path",
       .then_match = { .is_null = true } },
     ONLY_WITH_TLS("client_certificate"),
     ONLY_WITH_TLS("tls_verify"),

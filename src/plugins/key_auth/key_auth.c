@@ -62,7 +62,7 @@ enum found { ABSENT, FOUND, DUPLICATE };
 struct body {
     enum tp_body_kind kind;
     struct tp_str content_type;
-    const struct tp_arg *args; /* form */
+    const struct tp_arg *args;   /* form */
     const struct tp_part *parts; /* multipart */
     size_t count;
     json_t *json; /* an object */
@@ -130,18 +130,13 @@ static enum found find_in_json(struct tp_request *req, const json_t *object, str
     return FOUND;
 }
 
-static enum found find_in_body(struct tp_request *req, const struct body *body, struct tp_str name,
-                               struct tp_str *key)
+static enum found find_in_body(struct tp_request *req, const struct body *body, struct tp_str name, struct tp_str *key)
 {
     switch (body->kind) {
-    case TP_BODY_FORM:
-        return find_in_args(body->args, body->count, name, key);
-    case TP_BODY_MULTIPART:
-        return find_in_parts(body, name, key);
-    case TP_BODY_JSON:
-        return find_in_json(req, body->json, name, key);
-    case TP_BODY_OTHER:
-        break;
+    case TP_BODY_FORM: return find_in_args(body->args, body->count, name, key);
+    case TP_BODY_MULTIPART: return find_in_parts(body, name, key);
+    case TP_BODY_JSON: return find_in_json(req, body->json, name, key);
+    case TP_BODY_OTHER: break;
     }
     return ABSENT;
 }
@@ -207,18 +202,13 @@ static void hide(struct tp_request *req, const struct body *body, struct tp_str 
     tp_request_remove_query_arg(req, name);
     tp_request_clear_header(req, name);
     switch (body->kind) {
-    case TP_BODY_FORM:
-        tp_request_set_body(req, form_without(req, body, name));
-        break;
-    case TP_BODY_MULTIPART:
-        tp_request_set_body(req, multipart_without(req, body, name));
-        break;
+    case TP_BODY_FORM: tp_request_set_body(req, form_without(req, body, name)); break;
+    case TP_BODY_MULTIPART: tp_request_set_body(req, multipart_without(req, body, name)); break;
     case TP_BODY_JSON:
         json_object_del(body->json, tp_arena_dup(tp_request_arena(req), name).data);
         tp_request_set_body(req, tp_json_write(tp_request_arena(req), body->json));
         break;
-    case TP_BODY_OTHER:
-        break;
+    case TP_BODY_OTHER: break;
     }
 }
 
@@ -268,9 +258,7 @@ static enum tp_verdict accept_key(struct tp_request *req, const struct key_auth_
 
     if (key.len == 0)
         return refuse(req, conf, "No API key found in request");
-    err = tp_find_credential(req, "keyauth_credentials", key, &credential);
-    if (err == TP_OK)
-        err = tp_find_consumer(req, &credential->consumer_id, &consumer);
+    err = tp_find_caller(req, "keyauth_credentials", key, &credential, &consumer);
     if (err == TP_ERR_NOT_FOUND)
         return refuse(req, conf, "Unauthorized");
     if (err) {
@@ -282,8 +270,7 @@ static enum tp_verdict accept_key(struct tp_request *req, const struct key_auth_
     return TP_NEXT;
 }
 
-static enum tp_verdict authenticate(struct tp_request *req, const struct key_auth_conf *conf,
-                                    const struct body *body)
+static enum tp_verdict authenticate(struct tp_request *req, const struct key_auth_conf *conf, const struct body *body)
 {
     for (size_t i = 0; i < conf->key_names.count; i++) {
         struct tp_str name = *TP_LIST_AT(conf->key_names, struct tp_str, i);
@@ -320,12 +307,20 @@ static bool has_searchable_body(const struct tp_request *req)
            tp_body_kind_of(type) != TP_BODY_OTHER;
 }
 
+/* Also where the key is not looked for: whoever sends it there by mistake should not find it in our logs. */
+static void protect_query(struct tp_request *req, const struct key_auth_conf *conf)
+{
+    for (size_t i = 0; i < conf->key_names.count; i++)
+        tp_request_protect_query_arg(req, *TP_LIST_AT(conf->key_names, struct tp_str, i));
+}
+
 static enum tp_verdict on_access(struct tp_request *req, const void *data)
 {
     const struct key_auth_conf *conf = data;
     struct body no_body = { .kind = TP_BODY_OTHER };
     struct tp_str key;
 
+    protect_query(req, conf);
     if (!conf->run_on_preflight && tp_str_eq(tp_request_method(req), TP_STR("OPTIONS")))
         return TP_NEXT;
     if (conf->anonymous.data && tp_request_credential(req))

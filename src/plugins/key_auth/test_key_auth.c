@@ -69,17 +69,24 @@ TEST(hidden_keys_do_not_reach_the_upstream)
     CHECK_STR(plugin_rig_line(r), "GET /?z=1 HTTP/1.1");
     r = plugin_rig_get(rig, "/", "Host: a\napikey: K1");
     CHECK(plugin_rig_header(r, "apikey").data == NULL);
-    r = plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/", .body = "apikey=K1&a=b",
-                                 .headers = "Host: a\nContent-Type: application/x-www-form-urlencoded" });
+    r = plugin_rig_send(rig,
+                        (struct mem_input){ .method = "POST",
+                                            .target = "/",
+                                            .body = "apikey=K1&a=b",
+                                            .headers = "Host: a\nContent-Type: application/x-www-form-urlencoded" });
     CHECK_STR(plugin_rig_body(r), "a=b");
-    r = plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/",
-                                 .body = "{\"apikey\": \"K1\", \"a\": 1}",
-                                 .headers = "Host: a\nContent-Type: application/json" });
+    r = plugin_rig_send(rig, (struct mem_input){ .method = "POST",
+                                                 .target = "/",
+                                                 .body = "{\"apikey\": \"K1\", \"a\": 1}",
+                                                 .headers = "Host: a\nContent-Type: application/json" });
     CHECK_STR(plugin_rig_body(r), "{\"a\":1}");
     CHECK_STR(plugin_rig_header(r, "Content-Length"), "7");
-    r = plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/",
-                                 .body = "--b\r\nContent-Disposition: form-data; name=\"apikey\"\r\n\r\nK1\r\n--b--\r\n",
-                                 .headers = "Host: a\nContent-Type: multipart/form-data; boundary=b" });
+    r = plugin_rig_send(
+        rig,
+        (struct mem_input){ .method = "POST",
+                            .target = "/",
+                            .body = "--b\r\nContent-Disposition: form-data; name=\"apikey\"\r\n\r\nK1\r\n--b--\r\n",
+                            .headers = "Host: a\nContent-Type: multipart/form-data; boundary=b" });
     CHECK_STR(plugin_rig_body(r), "--b--\r\n");
     plugin_rig_free(rig);
 }
@@ -89,17 +96,32 @@ TEST(bodies_are_searched_only_when_asked_and_readable)
     struct plugin_rig *rig = guarded("/", "{\"key_in_body\":true}");
     const char *json = "Host: a\nContent-Type: application/json";
 
-    refused(rig, plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/", .body = "{\"apikey\":",
-                                          .headers = json }), "No API key found");
-    refused(rig, plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/",
-                                          .body = "{\"apikey\":[\"K1\"]}", .headers = json }), "Duplicate");
-    refused(rig, plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/", .body = "{\"apikey\":1}",
-                                          .headers = json }), "No API key found");
-    refused(rig, plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/", .body = "apikey=K1",
-                                          .headers = "Host: a\nContent-Type: text/plain" }), "No API key found");
-    CHECK_INT(plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/", .chunked = true,
-                                       .body = "{\"apikey\":\"K1\",\"n\":99999999999999999999}",
-                                       .headers = json })->status, 200);
+    refused(rig,
+            plugin_rig_send(
+                rig, (struct mem_input){ .method = "POST", .target = "/", .body = "{\"apikey\":", .headers = json }),
+            "No API key found");
+    refused(rig,
+            plugin_rig_send(rig,
+                            (struct mem_input){
+                                .method = "POST", .target = "/", .body = "{\"apikey\":[\"K1\"]}", .headers = json }),
+            "Duplicate");
+    refused(rig,
+            plugin_rig_send(
+                rig, (struct mem_input){ .method = "POST", .target = "/", .body = "{\"apikey\":1}", .headers = json }),
+            "No API key found");
+    refused(rig,
+            plugin_rig_send(rig, (struct mem_input){ .method = "POST",
+                                                     .target = "/",
+                                                     .body = "apikey=K1",
+                                                     .headers = "Host: a\nContent-Type: text/plain" }),
+            "No API key found");
+    CHECK_INT(plugin_rig_send(rig, (struct mem_input){ .method = "POST",
+                                                       .target = "/",
+                                                       .chunked = true,
+                                                       .body = "{\"apikey\":\"K1\",\"n\":99999999999999999999}",
+                                                       .headers = json })
+                  ->status,
+              200);
     plugin_rig_free(rig);
 }
 
@@ -124,16 +146,17 @@ TEST(preflights_may_pass)
 {
     struct plugin_rig *rig = guarded("/", "{\"run_on_preflight\":false}");
 
-    CHECK_INT(plugin_rig_send(rig, (struct mem_input){ .method = "OPTIONS", .target = "/", .headers = "Host: a" })
-                  ->status, 200);
+    CHECK_INT(
+        plugin_rig_send(rig, (struct mem_input){ .method = "OPTIONS", .target = "/", .headers = "Host: a" })->status,
+        200);
     CHECK_INT(plugin_rig_get(rig, "/", NULL)->status, 401);
     plugin_rig_free(rig);
 }
 
 TEST(a_key_in_the_path_is_found_and_hidden)
 {
-    struct plugin_rig *rig =
-        guarded("~/forecast/(?<key>[^/]+)/", "{\"key_in_path\":\"key\",\"hide_credentials\":true}");
+    struct plugin_rig *rig = guarded("~/forecast/(?<key>[^/]+)/",
+                                     "{\"key_in_path\":\"key\",\"hide_credentials\":true}");
     struct mem_request *r = plugin_rig_get(rig, "/forecast/K1/45.42,-75.69", NULL);
 
     CHECK_INT(r->status, 200);

@@ -1,8 +1,12 @@
 """key-auth through the whole gateway: a key works at once, stops at once, and is seen nowhere."""
+import socket
+import time
+
 import pytest
 
 from support.gateway import free_port
 from support.origins import answer
+from support.wire import Reader, read_answer
 
 pytestmark = pytest.mark.asan
 
@@ -119,20 +123,66 @@ def test_a_shown_key_stays_in_the_path_but_not_in_forwarded_headers(gateway, ori
     assert not any(KEY in value for name, value in request.headers if name.lower().startswith("x-forwarded"))
 
 
-def test_no_file_of_the_instance_ever_holds_the_key(own_gateway, origin):
+def raw(gateway, data, read=True):
+    """Bytes that no client library would send; the status, 0 when there is no answer."""
+    with socket.create_connection(("127.0.0.1", gateway.proxy_port), 5) as sock:
+        sock.sendall(data)
+        return read_answer(Reader(sock), "GET").status if read else None
+
+
+def ordinary_calls(gateway):
+    """The key in every place where it may be, right and wrong."""
+    for key in (KEY, "x" + KEY):
+        referer = {"Referer": f"http://a.test/forecast/{key}/1,2?apikey={key}"}
+        yield gateway.get(f"/forecast/{key}/45.42,-75.69?x=1", referer)
+        yield gateway.get("/named", {"apikey": key, **referer})
+        yield gateway.get(f"/named?a=1&%61pikey={key}&b=2", referer)
+        yield gateway.get(f"/named?APIKEY={key}")
+        yield gateway.get(f"/named?api%5Fkey={key}")
+        yield gateway.post("/named", {"apikey": key})
+        yield gateway.post("/named", f"apikey={key}", {"Content-Type": "application/x-www-form-urlencoded"})
+
+
+def broken_calls(gateway):
+    """What nginx refuses, or gives up, before the gateway sees it."""
+    head = f"GET /named?apikey={KEY} HTTP/1.1\r\nHost: a\r\nReferer: http://a/?apikey={KEY}\r\n".encode()
+    assert raw(gateway, f"GET /named?apikey={KEY} HTTP/9.9\r\n\r\n".encode()) in (0, 400, 505)
+    assert raw(gateway, f"GE;T /named?apikey={KEY} HTTP/1.1\r\n\r\n".encode()) == 400
+    assert raw(gateway, f"GET /named?apikey={KEY} HTTP/1.1\r\n\r\n".encode()) == 400  # no Host
+    assert raw(gateway, head + f"apikey: {KEY}\0\r\n\r\n".encode()) == 400
+    assert raw(gateway, head + f"api.key: {KEY}\r\n\r\n".encode()) in (200, 401, 502)
+    assert raw(gateway, head + f"apikey: {KEY}".encode() + b"x" * 40000 + b"\r\n\r\n") == 400
+    assert raw(gateway, head + b"Content-Length: nine\r\n\r\n") == 400
+    assert raw(gateway, head + b"Transfer-Encoding: gzip\r\n\r\n") in (400, 501)
+    assert raw(gateway, head + b"Transfer-Encoding: chunked\r\n\r\nnine\r\n") == 400
+    assert raw(gateway, f"GET /named?apikey={KEY}{'x' * 40000} HTTP/1.1\r\n\r\n".encode()) == 414
+    assert raw(gateway, f"TRACE /named?apikey={KEY} HTTP/1.1\r\nHost: a\r\n\r\n".encode()) == 405
+    assert gateway.get(f"/nowhere?apikey={KEY}&k={KEY}").status == 404
+    raw(gateway, head, read=False)
+    raw(gateway, head + b"Content-Length: 9\r\n\r\n123", read=False)
+    raw(gateway, head + b"\r\n", read=False)
+
+
+@pytest.mark.parametrize("log_level", ["info", "debug"])
+def test_no_file_of_the_instance_ever_holds_the_key(own_gateway, origin, log_level):
     """Also while the upstream is down, when nginx writes the request and the upstream's URL into its error log."""
-    gateway = own_gateway(settings={"log_level": "info"})
+    gateway = own_gateway(settings={"log_level": log_level})
     service = gateway.admin.service(url=f"http://127.0.0.1:{free_port()}", retries=1,
                                     route={"paths": [PATH], "strip_path": False})
+    named = gateway.admin.create(f"/services/{service['id']}/routes", paths=["/named"])
     gateway.admin.plugin("key-auth", {"key_in_path": "key"}, service=service)
+    gateway.admin.plugin("key-auth", {"key_in_body": True, "key_names": ["apikey", "api_key"]}, route=named)
     consumer = gateway.admin.create("/consumers", username="ann")
     gateway.admin.create(f"/consumers/{consumer['id']}/key-auth", key=KEY)
-    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69?x=1", {"Referer": f"http://a.test/forecast/{KEY}/1,2"}).status == 502
+    assert {a.status for a in ordinary_calls(gateway)} == {401, 502}
+    broken_calls(gateway)
     gateway.admin.patch(f"/services/{service['id']}", {"url": origin.url})
     origin.script = lambda request, connection: b"garbage\r\n\r\n"
-    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69").status == 502
+    assert {a.status for a in ordinary_calls(gateway)} == {401, 502}
+    origin.script = lambda request, connection: time.sleep(0.3) or False
+    broken_calls(gateway)
     origin.script = answer()
-    assert gateway.get(f"/forecast/{KEY}/45.42,-75.69").status == 200
+    assert {a.status for a in ordinary_calls(gateway)} == {401, 200}
     gateway.process.terminate()
     gateway.process.wait(20)
     holders = [path for path in gateway.prefix.rglob("*") if path.is_file()

@@ -7,14 +7,18 @@
 #include <stdio.h>
 
 static const char *const limit_by_names[] = {
-    [BY_CONSUMER] = "consumer", [BY_CREDENTIAL] = "credential", [BY_IP] = "ip",    [BY_SERVICE] = "service",
-    [BY_HEADER] = "header",     [BY_PATH] = "path",             NULL,
+    [BY_CONSUMER] = "consumer",
+    [BY_CREDENTIAL] = "credential",
+    [BY_IP] = "ip",
+    [BY_SERVICE] = "service",
+    [BY_HEADER] = "header",
+    [BY_PATH] = "path",
+    NULL,
 };
 static const struct tp_pattern path_patterns[] = { { "//", "must not have empty segments" }, { 0 } };
 static const char *const policies[] = { "local", "cluster", "redis", NULL };
 
-#define LIMIT(member, text)                                                                            \
-    TP_FIELD(struct limiting_conf, member, NUMBER, .gt = TP_GREATER(0), .about = (text))
+#define LIMIT(member, text) TP_FIELD(struct limiting_conf, member, NUMBER, .gt = TP_GREATER(0), .about = (text))
 #define MOVED(old, kind, path) TP_FIELD_ONLY(old, kind, .alias_of = (path))
 
 const struct tp_field tp_rate_limiting_fields[] = {
@@ -30,8 +34,7 @@ const struct tp_field tp_rate_limiting_fields[] = {
              .about = "The header whose value is counted by, with limit_by = header."),
     TP_FIELD(struct limiting_conf, path, STRING, .starts_with = "/", .match_none = path_patterns,
              .check = tp_check_path, .about = "The request path that is counted by, with limit_by = path."),
-    TP_FIELD(struct limiting_conf, policy, STRING, .def = "local", .one_of = policies,
-             .nullable_text = true,
+    TP_FIELD(struct limiting_conf, policy, STRING, .def = "local", .one_of = policies, .nullable_text = true,
              .about = "Where calls are counted: on this node, or in Redis for all nodes."),
     TP_FIELD(struct limiting_conf, fault_tolerant, BOOLEAN, .required = true, .def = "true",
              .about = "When Redis is away: count on this node meanwhile (true) or answer 500 (false)."),
@@ -62,11 +65,12 @@ const struct tp_field tp_rate_limiting_fields[] = {
 };
 
 #define PATHS(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define REQUIRED_WHEN(field, value, then)                                                              \
-    {                                                                                                  \
-        .kind = TP_CHECK_CONDITIONAL, .if_field = (field), .if_match = { .equals = (value) },          \
-        .then_field = (then), .then_match = { .required = true }                                       \
-    }
+/* clang-format takes an initialiser in a macro for a block. */
+/* clang-format off */
+#define REQUIRED_WHEN(field, value, then) \
+    { .kind = TP_CHECK_CONDITIONAL, .if_field = (field), .if_match = { .equals = (value) }, \
+      .then_field = (then), .then_match = { .required = true } }
+/* clang-format on */
 
 /* A longer window must not have the smaller limit: it would make the shorter one pointless. */
 static void check_order_of_limits(struct tp_check_context *ctx)

@@ -80,6 +80,10 @@ static struct tp_str hash_key(struct tp_request *req, const struct tp_quota_key 
     struct tp_str identity = key->identity;
 
     tp_uuid_format(&key->instance, instance);
+    if (!identity.data) {
+        tp_uuid_format(&key->id, digest);
+        identity = tp_str_make(digest, TP_UUID_TEXT_LEN);
+    }
     if (identity.len > PLAIN_IDENTITY_MAX) {
         struct tp_uuid id = tp_uuid_v5(&key->instance, identity);
 

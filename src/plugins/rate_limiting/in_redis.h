@@ -8,8 +8,7 @@
 
 /* Called with what Redis said, or with an error and `state` NULL. */
 typedef enum tp_verdict (*counted_fn)(struct tp_request *req, const struct limiting_conf *conf,
-                                      const struct tp_quota_key *key, enum tp_err err,
-                                      struct tp_quota_state *state);
+                                      const struct tp_quota_key *key, enum tp_err err, struct tp_quota_state *state);
 
 /* Derive what calls need from the configuration. */
 void tp_rate_limiting_prepare_redis(struct limiting_conf *conf, struct tp_arena *arena);

@@ -11,12 +11,27 @@
 static const struct {
     struct tp_str limit, remaining;
 } header_names[TP_PERIODS] = {
-#define NAMES(period) { { "X-RateLimit-Limit-" period, sizeof("X-RateLimit-Limit-" period) - 1 },      \
-                        { "X-RateLimit-Remaining-" period, sizeof("X-RateLimit-Remaining-" period) - 1 } }
+/* clang-format takes an initialiser in a macro for a block. */
+/* clang-format off */
+#define NAME(text) { text, sizeof(text) - 1 } /* as TP_STR, which C does not take here */
+#define NAMES(period) { NAME("X-RateLimit-Limit-" period), NAME("X-RateLimit-Remaining-" period) }
+    /* clang-format on */
     [TP_SECOND] = NAMES("Second"), [TP_MINUTE] = NAMES("Minute"), [TP_HOUR] = NAMES("Hour"),
     [TP_DAY] = NAMES("Day"),       [TP_MONTH] = NAMES("Month"),   [TP_YEAR] = NAMES("Year"),
 #undef NAMES
+#undef NAME
 };
+
+static void mix_in(struct tp_uuid *id, const struct tp_uuid *other)
+{
+    uint64_t a[2], b[2];
+
+    memcpy(a, id->bytes, sizeof(a));
+    memcpy(b, other->bytes, sizeof(b));
+    a[0] ^= ~b[0];
+    a[1] ^= ~b[1];
+    memcpy(id->bytes, a, sizeof(a));
+}
 
 /* What the counters belong to: the route and service of the row, and the plugin's name when it is a clone. */
 static struct tp_uuid instance_of(const struct tp_request *req)
@@ -27,18 +42,14 @@ static struct tp_uuid instance_of(const struct tp_request *req)
     tp_request_plugin_scope(req, &scope);
     out = scope.route;
     if (!tp_uuid_is_nil(&scope.service))
-        for (size_t i = 0; i < sizeof(out.bytes); i++)
-            out.bytes[i] ^= (uint8_t)~scope.service.bytes[i];
+        mix_in(&out, &scope.service);
     return tp_str_eq(scope.plugin, TP_STR("rate-limiting")) ? out : tp_uuid_v5(&out, scope.plugin);
 }
 
-static void use_id(struct tp_request *req, struct tp_quota_key *key, const struct tp_uuid *id)
+static void use_id(struct tp_quota_key *key, const struct tp_uuid *id)
 {
-    char *text = tp_arena_alloc(tp_request_arena(req), TP_UUID_TEXT_LEN + 1);
-
-    tp_uuid_format(id, text);
     key->table = TP_QUOTA_IDENTITIES;
-    key->identity = tp_str_make(text, TP_UUID_TEXT_LEN);
+    key->id = *id;
 }
 
 /* Marked by where it comes from: a header that spells somebody's address does not use up their calls. */
@@ -51,17 +62,18 @@ static void use_text(struct tp_request *req, struct tp_quota_key *key, struct tp
 static void identify(struct tp_request *req, const struct limiting_conf *conf, struct tp_quota_key *key)
 {
     const struct tp_consumer *consumer = conf->by == BY_CONSUMER ? tp_request_consumer(req) : NULL;
-    const struct tp_credential *credential =
-        conf->by == BY_CONSUMER || conf->by == BY_CREDENTIAL ? tp_request_credential(req) : NULL;
+    const struct tp_credential *credential = conf->by == BY_CONSUMER || conf->by == BY_CREDENTIAL
+                                                 ? tp_request_credential(req)
+                                                 : NULL;
     const struct tp_uuid *service = conf->by == BY_SERVICE ? tp_request_service_id(req) : NULL;
     struct tp_str text;
 
     if (consumer)
-        use_id(req, key, &consumer->id);
+        use_id(key, &consumer->id);
     else if (credential)
-        use_id(req, key, &credential->id);
+        use_id(key, &credential->id);
     else if (service)
-        use_id(req, key, service);
+        use_id(key, service);
     else if (conf->by == BY_HEADER && conf->header_name.data && tp_request_header(req, conf->header_name, &text))
         use_text(req, key, TP_STR("header:"), text);
     else if (conf->by == BY_PATH && conf->path.data && tp_str_eq(tp_request_path(req), conf->path))
@@ -78,6 +90,8 @@ static double remaining_in(const struct tp_quota_state *state, enum tp_period pe
 
 static struct tp_str number_text(struct tp_request *req, double number)
 {
+    if (number >= 0 && number < 1e14 && number == (double)(uint64_t)number)
+        return tp_arena_decimal(tp_request_arena(req), (uint64_t)number); /* the same text, without printf's price */
     return tp_arena_printf(tp_request_arena(req), "%.14g", number);
 }
 
@@ -96,25 +110,27 @@ static enum tp_period tightest(const struct tp_quota_state *state)
 static void tell_client(struct tp_request *req, const struct limiting_conf *conf, const struct tp_quota_state *state)
 {
     enum tp_period best = tightest(state);
+    struct tp_str remaining, best_remaining = TP_STR_NULL, reset_text;
     int64_t reset;
-    struct tp_str reset_text;
 
     for (int p = 0; p < TP_PERIODS; p++) {
         if (isnan(state->limit[p]))
             continue;
-        tp_response_set_header(req, header_names[p].limit, conf->limit_text[p]);
-        tp_response_set_header(req, header_names[p].remaining,
-                               number_text(req, remaining_in(state, (enum tp_period)p)));
+        remaining = number_text(req, remaining_in(state, (enum tp_period)p));
+        if (p == (int)best)
+            best_remaining = remaining;
+        tp_response_set_plain_header(req, header_names[p].limit, conf->limit_text[p]);
+        tp_response_set_plain_header(req, header_names[p].remaining, remaining);
     }
     if (best == TP_PERIODS)
         return;
     reset = state->window[best].start + state->window[best].length - tp_request_now_ms(req) / 1000;
-    reset_text = tp_arena_printf(tp_request_arena(req), "%lld", (long long)(reset > 1 ? reset : 1));
-    tp_response_set_header(req, TP_STR("RateLimit-Limit"), conf->limit_text[best]);
-    tp_response_set_header(req, TP_STR("RateLimit-Remaining"), number_text(req, remaining_in(state, best)));
-    tp_response_set_header(req, TP_STR("RateLimit-Reset"), reset_text);
+    reset_text = tp_arena_decimal(tp_request_arena(req), reset > 1 ? (uint64_t)reset : 1);
+    tp_response_set_plain_header(req, TP_STR("RateLimit-Limit"), conf->limit_text[best]);
+    tp_response_set_plain_header(req, TP_STR("RateLimit-Remaining"), best_remaining);
+    tp_response_set_plain_header(req, TP_STR("RateLimit-Reset"), reset_text);
     if (state->refused)
-        tp_response_set_header(req, TP_STR("Retry-After"), reset_text);
+        tp_response_set_plain_header(req, TP_STR("Retry-After"), reset_text);
 }
 
 /* The call was counted or refused: say so. */
@@ -124,8 +140,7 @@ static enum tp_verdict conclude(struct tp_request *req, const struct limiting_co
     if (!conf->hide_client_headers)
         tell_client(req, conf, state);
     if (conf->calls_header.data)
-        tp_response_set_header(req, conf->calls_header,
-                               number_text(req, (double)state->used[conf->longest]));
+        tp_response_set_header(req, conf->calls_header, number_text(req, (double)state->used[conf->longest]));
     if (!state->refused)
         return TP_NEXT;
     if (conf->status == 0) {

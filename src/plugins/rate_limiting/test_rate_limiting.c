@@ -57,9 +57,9 @@ TEST(the_tightest_window_speaks_and_of_equal_ones_the_longest)
 
 TEST(messages_codes_and_silence_are_configuration)
 {
-    struct plugin_rig *rig =
-        limited("{\"month\":1,\"error_code\":420,\"error_message\":\"calm down\",\"hide_client_headers\":true,"
-                "\"calls_header\":\"X-Forecast-API-Calls\"}");
+    struct plugin_rig *rig = limited(
+        "{\"month\":1,\"error_code\":420,\"error_message\":\"calm down\",\"hide_client_headers\":true,"
+        "\"calls_header\":\"X-Forecast-API-Calls\"}");
     struct mem_request *r = plugin_rig_get(rig, "/", NULL);
 
     CHECK_STR(engine_mem_header(r, "X-Forecast-API-Calls"), "1");

@@ -6,8 +6,7 @@
 enum tp_err tp_transform_value(struct run *run, const struct rule *rule, struct tp_str *out)
 {
     if (rule->broken) {
-        tp_request_log(run->req, TP_LOG_ERROR, "request-transformer: \"%.*s\" is no template",
-                       TP_STR_ARG(rule->value));
+        tp_request_log(run->req, TP_LOG_ERROR, "request-transformer: \"%.*s\" is no template", TP_STR_ARG(rule->value));
         return TP_ERR_INVALID;
     }
     *out = rule->value;
@@ -61,9 +60,7 @@ static void rename_all(struct arg_list *list, struct tp_str old, struct tp_str n
 static void edit_one(struct tp_arena *arena, struct arg_list *list, char verb, struct tp_str name, struct tp_str value)
 {
     switch (verb) {
-    case 'n':
-        rename_all(list, name, value);
-        break;
+    case 'n': rename_all(list, name, value); break;
     case 'r':
         if (has(list, name)) {
             remove_all(list, name);
@@ -74,8 +71,7 @@ static void edit_one(struct tp_arena *arena, struct arg_list *list, char verb, s
         if (!has(list, name))
             push(arena, list, name, value);
         break;
-    default:
-        push(arena, list, name, value);
+    default: push(arena, list, name, value);
     }
 }
 

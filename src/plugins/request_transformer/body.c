@@ -75,7 +75,7 @@ static void append_value(json_t *object, const char *key, json_t *value)
     json_object_set_new(object, key, list);
 }
 
-/* False: the value is no UTF-8, which JSON cannot hold. */
+/* False: the value, or the new name, is no UTF-8, which JSON cannot hold. */
 static bool edit_member(struct run *run, json_t *object, char verb, const char *key, struct tp_str value)
 {
     json_t *text;
@@ -84,7 +84,8 @@ static bool edit_member(struct run *run, json_t *object, char verb, const char *
         const char *to = key_of(run, value);
 
         if (is_present(object, key) && strcmp(key, to) != 0) {
-            json_object_set(object, to, json_object_get(object, key));
+            if (json_object_set(object, to, json_object_get(object, key)))
+                return false;
             json_object_del(object, key);
         }
         return true;
@@ -110,7 +111,7 @@ static enum tp_err edit_object(struct run *run, json_t *object, char verb, const
         if (err)
             return err;
         if (!edit_member(run, object, verb, key_of(run, rules->items[i].name), value)) {
-            tp_request_log(run->req, TP_LOG_WARN, "request-transformer: a value for the body is not UTF-8: left out");
+            tp_request_log(run->req, TP_LOG_WARN, "request-transformer: a text for the body is not UTF-8: left out");
             continue;
         }
     }
@@ -269,14 +270,10 @@ enum tp_err tp_transform_body(struct run *run)
     if (body.len == 0 && run->conf->body.add.count == 0 && run->conf->body.append.count == 0)
         return TP_OK;
     switch (kind_of(type)) {
-    case TP_BODY_FORM:
-        return transform_form(run, body);
-    case TP_BODY_JSON:
-        return transform_json(run, body);
-    case TP_BODY_MULTIPART:
-        return transform_multipart(run, type, body);
-    case TP_BODY_OTHER:
-        break;
+    case TP_BODY_FORM: return transform_form(run, body);
+    case TP_BODY_JSON: return transform_json(run, body);
+    case TP_BODY_MULTIPART: return transform_multipart(run, type, body);
+    case TP_BODY_OTHER: break;
     }
     return TP_OK;
 }

@@ -58,22 +58,31 @@ static bool check_templated(struct tp_str entry, char *message, size_t size)
     return false;
 }
 
-
 static const struct tp_field name_element = { .type = TP_TYPE_STRING, .about = "A name." };
 static const struct tp_field header_name_element = {
-    .type = TP_TYPE_STRING, .about = "A header's name.", .check = check_header_name_entry,
+    .type = TP_TYPE_STRING,
+    .about = "A header's name.",
+    .check = check_header_name_entry,
 };
 static const struct tp_field header_rename_element = {
-    .type = TP_TYPE_STRING, .about = "old:new", .match = "^[^:]+:.*$", .check = check_header_rename,
+    .type = TP_TYPE_STRING,
+    .about = "old:new",
+    .match = "^[^:]+:.*$",
+    .check = check_header_rename,
 };
 static const struct tp_field header_element = {
-    .type = TP_TYPE_STRING, .about = "name:value", .match = "^[^:]+:.*$", .check = check_header_name_entry,
+    .type = TP_TYPE_STRING,
+    .about = "name:value",
+    .match = "^[^:]+:.*$",
+    .check = check_header_name_entry,
 };
 static const struct tp_field templated_element = {
-    .type = TP_TYPE_STRING, .about = "name:value", .check = check_templated,
+    .type = TP_TYPE_STRING,
+    .about = "name:value",
+    .check = check_templated,
 };
 
-#define ENTRIES(strct, member, of, text)                                                               \
+#define ENTRIES(strct, member, of, text)                                                                               \
     TP_FIELD(strct, member, ARRAY, .required = true, .def = "[]", .element = (of), .about = (text))
 
 static const struct tp_field remove_fields[] = {
@@ -196,7 +205,7 @@ enum tp_err tp_request_transformer_configure(void *data, struct tp_arena *arena,
         compile_value(arena, c->replace.uri, &c->uri);
     c->sets_content_type = names_content_type(&c->headers.add) || names_content_type(&c->headers.append) ||
                            names_content_type(&c->headers.replace) || c->headers.rename.count > 0;
-    c->method_is_form_query = tp_str_eq(c->http_method, TP_STR("GET")) ||
-                              tp_str_eq(c->http_method, TP_STR("HEAD")) || tp_str_eq(c->http_method, TP_STR("TRACE"));
+    c->method_is_form_query = tp_str_eq(c->http_method, TP_STR("GET")) || tp_str_eq(c->http_method, TP_STR("HEAD")) ||
+                              tp_str_eq(c->http_method, TP_STR("TRACE"));
     return TP_OK;
 }

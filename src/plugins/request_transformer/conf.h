@@ -43,9 +43,9 @@ struct transformer_conf {
 
     /* Made by tp_request_transformer_configure. */
     struct edits headers, query, body;
-    struct rule uri;               /* nameless; of replace.uri when that is set */
-    bool sets_content_type;        /* so that a body without a type may get one */
-    bool method_is_form_query;     /* GET, HEAD, TRACE: a form body joins the query */
+    struct rule uri;           /* nameless; of replace.uri when that is set */
+    bool sets_content_type;    /* so that a body without a type may get one */
+    bool method_is_form_query; /* GET, HEAD, TRACE: a form body joins the query */
 };
 
 extern const struct tp_field tp_request_transformer_fields[];

@@ -62,38 +62,55 @@ static void edit_one(struct run *run, char verb, struct tp_str name, struct tp_s
         tp_request_add_header(run->req, name, or_space(value));
 }
 
-/* An entry that has no value behind its colon does nothing. */
-static enum tp_err edit(struct run *run, char verb, const struct rules *rules)
+/* What each rule gives for this request; data NULL: nothing behind its colon, so it does nothing. */
+static enum tp_err render(struct run *run, const struct rules *rules, struct tp_str **out)
 {
+    struct tp_str *values = tp_arena_new_array(tp_request_arena(run->req), struct tp_str, rules->count + 1);
+
     for (size_t i = 0; i < rules->count; i++) {
-        const struct rule *rule = &rules->items[i];
-        struct tp_str value;
         enum tp_err err;
 
-        if (rule->value.len == 0)
+        values[i] = TP_STR_NULL;
+        if (rules->items[i].value.len == 0)
             continue;
-        err = tp_transform_value(run, rule, &value);
+        err = tp_transform_value(run, &rules->items[i], &values[i]);
         if (err)
             return err;
-        edit_one(run, verb, rule->name, value);
+        if (!values[i].data)
+            values[i] = TP_STR("");
     }
+    *out = values;
     return TP_OK;
+}
+
+static void edit(struct run *run, char verb, const struct rules *rules, const struct tp_str *values)
+{
+    for (size_t i = 0; i < rules->count; i++)
+        if (values[i].data)
+            edit_one(run, verb, rules->items[i].name, values[i]);
 }
 
 enum tp_err tp_transform_headers(struct run *run)
 {
     const struct edits *edits = &run->conf->headers;
+    struct tp_str *replaced, *added, *appended;
     enum tp_err err;
 
+    /* All values before the first edit: templates see the headers as they came, removed and renamed ones too. */
+    err = render(run, &edits->replace, &replaced);
+    if (!err)
+        err = render(run, &edits->add, &added);
+    if (!err)
+        err = render(run, &edits->append, &appended);
+    if (err)
+        return err;
     for (size_t i = 0; i < edits->remove.count; i++)
         if (!is_host(edits->remove.items[i].name))
             tp_request_clear_header(run->req, edits->remove.items[i].name);
     for (size_t i = 0; i < edits->rename.count; i++)
         rename_header(run, edits->rename.items[i].name, edits->rename.items[i].value);
-    err = edit(run, 'r', &edits->replace);
-    if (!err)
-        err = edit(run, 'a', &edits->add);
-    if (!err)
-        err = edit(run, 'p', &edits->append);
-    return err;
+    edit(run, 'r', &edits->replace, replaced);
+    edit(run, 'a', &edits->add, added);
+    edit(run, 'p', &edits->append, appended);
+    return TP_OK;
 }

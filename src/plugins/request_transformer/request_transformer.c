@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 static const char *const known_methods[] = {
-    "GET",      "HEAD",      "PUT",  "POST",   "DELETE", "OPTIONS", "MKCOL", "COPY", "MOVE",
-    "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH",  "TRACE",   NULL,
+    "GET",  "HEAD",     "PUT",       "POST", "DELETE", "OPTIONS", "MKCOL", "COPY",
+    "MOVE", "PROPFIND", "PROPPATCH", "LOCK", "UNLOCK", "PATCH",   "TRACE", NULL,
 };
 
 static enum tp_err replace_path(struct run *run)

@@ -28,8 +28,8 @@ static struct mem_request *post(struct plugin_rig *rig, const char *type, const 
     char headers[100];
 
     snprintf(headers, sizeof(headers), "Host: a\nContent-Type: %s", type);
-    return plugin_rig_send(rig, (struct mem_input){ .method = "POST", .target = "/p?a=9", .body = body,
-                                    .headers = headers });
+    return plugin_rig_send(
+        rig, (struct mem_input){ .method = "POST", .target = "/p?a=9", .body = body, .headers = headers });
 }
 
 #define JSON "application/json"
@@ -118,10 +118,10 @@ TEST(append_adds_beside)
 
 TEST(verbs_run_in_their_order)
 {
-    struct plugin_rig *rig =
-        rig_with("{\"remove\":{\"headers\":[\"X-Rm\"]},\"rename\":{\"headers\":[\"X-Exists:X-R\"]},"
-                 "\"replace\":{\"headers\":[\"X-R:rep\"]},\"add\":{\"headers\":[\"X-R:add\",\"X-Add:1\",\"X-Rm:new\"]},"
-                 "\"append\":{\"headers\":[\"X-Add:2\",\"X-R:3\"]}}");
+    struct plugin_rig *rig = rig_with(
+        "{\"remove\":{\"headers\":[\"X-Rm\"]},\"rename\":{\"headers\":[\"X-Exists:X-R\"]},"
+        "\"replace\":{\"headers\":[\"X-R:rep\"]},\"add\":{\"headers\":[\"X-R:add\",\"X-Add:1\",\"X-Rm:new\"]},"
+        "\"append\":{\"headers\":[\"X-Add:2\",\"X-R:3\"]}}");
     struct mem_request *r = plugin_rig_get(rig, "/p", "Host: a\nX-Exists: 1\nX-Rm: z");
 
     CHECK_STR(plugin_rig_header(r, "X-R"), "rep");
@@ -147,10 +147,10 @@ TEST(the_method_changes_and_a_form_joins_the_query)
 
 TEST(templates_fill_every_part)
 {
-    struct plugin_rig *rig =
-        rig_with("{\"add\":{\"headers\":[\"X-T:$(headers['x-exists'])\",\"X-N:$(headers.nope)\",\"X-Esc:$$(x)\"],"
-                 "\"querystring\":[\"cap:$(uri_captures.id)\"],\"body\":[\"b:$(query_params.a)\"]},"
-                 "\"replace\":{\"uri\":\"/u/$(uri_captures.id)/$(uri_captures[1])\"}}");
+    struct plugin_rig *rig = rig_with(
+        "{\"add\":{\"headers\":[\"X-T:$(headers['x-exists'])\",\"X-N:$(headers.nope)\",\"X-Esc:$$(x)\"],"
+        "\"querystring\":[\"cap:$(uri_captures.id)\"],\"body\":[\"b:$(query_params.a)\"]},"
+        "\"replace\":{\"uri\":\"/u/$(uri_captures.id)/$(uri_captures[1])\"}}");
     struct mem_request *r = plugin_rig_get(rig, "/re/42?a=1&a=2", "Host: a\nX-Exists: 1");
 
     CHECK_STR(uri(r), "/u/42/42?a=1&a=2&cap=42");
@@ -184,5 +184,17 @@ TEST(no_value_breaks_out_of_its_header)
 
     CHECK(plugin_rig_header(r, "X-Evil").data == NULL);
     CHECK(plugin_rig_header(r, "X").data != NULL);
+    plugin_rig_free(rig);
+}
+
+TEST(a_member_is_not_lost_to_a_name_that_json_cannot_hold)
+{
+    struct plugin_rig *rig = rig_with("{\"rename\":{\"body\":[\"x:$(headers.who)\"]}}");
+    struct mem_input input = { .method = "POST", .target = "/p", .body = "{\"x\":\"1\"}" };
+
+    input.headers = "Host: a\nContent-Type: application/json\nWho: \xff";
+    CHECK_STR(plugin_rig_body(plugin_rig_send(rig, input)), "{\"x\":\"1\"}");
+    input.headers = "Host: a\nContent-Type: application/json\nWho: y";
+    CHECK_STR(plugin_rig_body(plugin_rig_send(rig, input)), "{\"y\":\"1\"}");
     plugin_rig_free(rig);
 }

@@ -1,4 +1,5 @@
 /* Behaviour of src/base: text, arenas, buffers, maps, uuids, the shared file. */
+#include "base/arena_spares.h"
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/hash.h"
@@ -6,6 +7,7 @@
 #include "base/shm.h"
 #include "base/url.h"
 #include "base/utf8.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 #include "turnpike/arena.h"
 #include "turnpike/uuid.h"
@@ -76,6 +78,66 @@ TEST(arena_runs_destructors_newest_first)
     CHECK_INT(order_count, 2);
     CHECK_INT(order[0], 2);
     CHECK_INT(order[1], 1);
+}
+
+TEST(spare_arenas_serve_again_and_are_bounded)
+{
+    struct tp_arena_spares *spares = tp_arena_spares_new(1);
+    struct tp_arena *a = tp_arena_new_from(spares), *b = tp_arena_new_from(spares), *again;
+
+    memset(tp_arena_alloc(a, 100000), 1, 100000);
+    CHECK_STR(tp_arena_dup(b, TP_STR("x")), "x");
+    tp_arena_free(a);
+    tp_arena_free(b); /* one too many to be kept */
+    again = tp_arena_new_from(spares);
+    CHECK(again == a);
+    CHECK_STR(tp_arena_dup(again, TP_STR("y")), "y");
+    tp_arena_free(again);
+    tp_arena_spares_free(spares);
+}
+
+TEST(decimals_are_written_in_full)
+{
+    static const uint64_t numbers[] = { 0, 7, 10, 99, 100, 101, 12345, 999999, UINT64_MAX };
+    struct tp_arena *arena = tp_arena_new();
+
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char text[32];
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)numbers[i]);
+        CHECK_STR(tp_arena_decimal(arena, numbers[i]), text);
+    }
+    tp_arena_free(arena);
+}
+
+TEST(names_compare_without_case_at_every_length)
+{
+    static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-@[`{", lower[] = "abcdefghijklmnopqrstuvwxyz-@[`{";
+
+    for (size_t len = 0; len < sizeof(upper); len++) {
+        CHECK(tp_str_eq_nocase(tp_str_make(upper, len), tp_str_make(lower, len)));
+        for (size_t i = 0; i < len; i++) {
+            char other[sizeof(lower)];
+
+            memcpy(other, lower, sizeof(lower));
+            other[i] ^= i < 26 ? 0x40 : 0x20; /* no letter, or a mark that is no letter's other case */
+            CHECK(!tp_str_eq_nocase(tp_str_make(upper, len), tp_str_make(other, len)));
+        }
+    }
+}
+
+TEST(long_keys_have_digests_too)
+{
+    struct tp_hash_key key = { { 1 } };
+    char text[1000];
+    struct tp_digest seen, digest = { { 0 } };
+
+    memset(text, 'k', sizeof(text));
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        seen = digest;
+        digest = tp_digest_keyed(&key, tp_str_make(text, len));
+        CHECK(memcmp(&seen, &digest, sizeof(seen)) != 0);
+    }
 }
 
 TEST(arena_pieces_do_not_overlap)
@@ -186,16 +248,16 @@ TEST(digests_of_parts_cannot_run_together)
 TEST(shared_file_survives_and_another_layout_is_set_aside)
 {
     struct tp_shm_section small[] = { { "a", 10 }, { "b", 5000 } }, large[] = { { "a", 9000 } };
-    char dir[] = "/tmp/turnpike-shm-XXXXXX", path[64], old[64];
+    char dir[TEMP_DIR_SIZE], path[96], old[96];
     struct tp_shm *shm;
     size_t size;
 
-    CHECK(mkdtemp(dir) != NULL);
+    temp_dir_make(dir, "shm");
     snprintf(path, sizeof(path), "%s/state", dir);
     snprintf(old, sizeof(old), "%s/state.old", dir);
     CHECK_INT(tp_shm_open(&shm, path, small, 2, NULL), TP_OK);
     CHECK(tp_shm_is_new(shm));
-    strcpy(tp_shm_section(shm, "b", &size), "kept");
+    memcpy(tp_shm_section(shm, "b", &size), "kept", sizeof("kept"));
     CHECK_INT(size, 8192);
     CHECK(tp_shm_section(shm, "c", NULL) == NULL);
     tp_shm_close(shm);
@@ -209,6 +271,7 @@ TEST(shared_file_survives_and_another_layout_is_set_aside)
     CHECK(tp_shm_is_new(shm));
     CHECK(access(old, F_OK) == 0);
     tp_shm_close(shm);
+    temp_dir_remove(dir);
 }
 
 TEST(findings_read_as_one_line)

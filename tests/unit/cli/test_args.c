@@ -25,7 +25,7 @@ static struct tp_args args;
 
 static bool parse(int argc, const char *const *argv)
 {
-    return tp_args_parse(&args, argc, (char **)(uintptr_t)argv, NULL);
+    return tp_args_parse(&args, argc, (char **)argv, NULL);
 }
 #define PARSE(...)                                                                                                     \
     parse((int)(sizeof((const char *[]){ "turnpike", __VA_ARGS__ }) / sizeof(char *)),                                 \

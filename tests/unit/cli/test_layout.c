@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/paths.h"
 #include "cli/layout.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_SIZE];
 
 static enum tp_err prepare(const char *below, struct tp_layout *out, struct tp_diag *diag);
 
@@ -41,31 +42,27 @@ static enum tp_err prepare(const char *below, struct tp_layout *out, struct tp_d
 
 static void begin(mode_t mode)
 {
-    snprintf(folder, sizeof(folder), "/tmp/tp-layout-XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
+    temp_dir_make(folder, "layout");
     chmod(folder, mode);
 }
 
 static void end(void)
 {
-    char command[128];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    CHECK(system(command) == 0);
+    temp_dir_remove(folder);
 }
 
 TEST(folders_are_made_with_their_modes)
 {
-    struct tp_layout layout;
+    struct tp_layout layout = { 0 };
     struct stat st;
     char *path;
 
     begin(0755);
     prepare_well(&layout);
-    path = tp_layout_path(layout.prefix, "data");
+    path = tp_path_under(layout.prefix, "data");
     CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0700);
     free(path);
-    path = tp_layout_path(layout.prefix, "sockets");
+    path = tp_path_under(layout.prefix, "sockets");
     CHECK(stat(path, &st) == 0 && (st.st_mode & 07777) == 0750);
     CHECK_INT(st.st_gid, layout.worker_gid);
     free(path);
@@ -76,7 +73,7 @@ TEST(folders_are_made_with_their_modes)
 TEST(prefix_with_no_room_for_sockets_is_refused)
 {
     struct tp_diag *diag = tp_diag_new();
-    struct tp_layout layout;
+    struct tp_layout layout = { 0 };
 
     begin(0755);
     CHECK_INT(prepare("0123456789012345678901234567890123456789012345678901234567890123456789", &layout, diag),
@@ -89,7 +86,7 @@ TEST(prefix_with_no_room_for_sockets_is_refused)
 TEST(prefix_that_workers_cannot_enter_is_refused)
 {
     struct tp_diag *diag = tp_diag_new();
-    struct tp_layout layout;
+    struct tp_layout layout = { 0 };
     enum tp_err err;
 
     begin(0700);
@@ -107,7 +104,7 @@ TEST(prefix_that_workers_cannot_enter_is_refused)
 
 TEST(second_holder_learns_who_has_it)
 {
-    struct tp_layout layout;
+    struct tp_layout layout = { 0 };
     int fd = -1, second = -1;
     pid_t holder = 0;
 
@@ -128,7 +125,7 @@ TEST(second_holder_learns_who_has_it)
 
 TEST(pid_of_the_dead_counts_as_none)
 {
-    struct tp_layout layout;
+    struct tp_layout layout = { 0 };
     pid_t pid = fork();
 
     if (pid == 0)

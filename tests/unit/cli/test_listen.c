@@ -1,4 +1,5 @@
 /* Kong's listener syntax. */
+#include "base/buf.h"
 #include "base/mem.h"
 #include "cli/listen.h"
 #include "support/test.h"
@@ -67,9 +68,11 @@ TEST(malformed_entries_are_refused)
 
 TEST(too_many_entries_are_refused)
 {
-    char text[2048] = "0.0.0.0:1";
+    struct tp_buf text;
 
-    for (int i = 0; i < TP_LISTEN_MAX; i++)
-        strcat(text, ",0.0.0.0:1");
-    CHECK(!parse(text));
+    tp_buf_init(&text, 0);
+    for (int i = 0; i <= TP_LISTEN_MAX; i++)
+        tp_buf_addf(&text, "%s0.0.0.0:1", i ? "," : "");
+    CHECK(!parse(text.data));
+    tp_buf_fini(&text);
 }

@@ -13,7 +13,7 @@ static char *render(const char *const *env)
     static const char *const names[] = { "proxy_listen", "admin_listen", "status_listen" };
     struct tp_settings_input input = { .prefix = "/tmp/p x", .environ_vars = env };
     struct tp_layout layout = {
-        .prefix = (char *)(uintptr_t) "/tmp/p x", .drop_root = true, .worker_user = "www-data", .worker_group = "adm"
+        .prefix = (char *)"/tmp/p x", .drop_root = true, .worker_user = "www-data", .worker_group = "adm"
     };
     struct tp_nginx_conf_options options = { .layout = &layout,
                                              .servers = servers,

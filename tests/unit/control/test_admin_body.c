@@ -26,22 +26,22 @@ static char *parse_bytes(const char *content_type, struct tp_str body)
     return text;
 }
 
-#define CHECK_BODY(type, body, want)                                                                    \
-    do {                                                                                                \
-        char *got_ = parse_bytes((type), TP_STR(body));                                                 \
-        CHECK_STR(got_, (const char *)(want));                                                          \
-        free(got_);                                                                                     \
+#define CHECK_BODY(type, body, want)                                                                                   \
+    do {                                                                                                               \
+        char *got_ = parse_bytes((type), TP_STR(body));                                                                \
+        CHECK_STR(got_, (const char *)(want));                                                                         \
+        free(got_);                                                                                                    \
     } while (0)
 
 TEST(content_types_are_told_by_a_prefix_in_their_case)
 {
-    CHECK_INT(tp_admin_body_type(TP_STR("application/json;charset=latin1"), 1), TP_BODY_JSON);
-    CHECK_INT(tp_admin_body_type(TP_STR("APPLICATION/JSON"), 1), TP_BODY_UNSUPPORTED);
-    CHECK_INT(tp_admin_body_type(TP_STR("text/json"), 1), TP_BODY_UNSUPPORTED);
-    CHECK_INT(tp_admin_body_type(TP_STR(FORM), 1), TP_BODY_FORM);
-    CHECK_INT(tp_admin_body_type(TP_STR(MULTIPART), 1), TP_BODY_MULTIPART);
-    CHECK_INT(tp_admin_body_type(TP_STR_NULL, 0), TP_BODY_NONE);
-    CHECK_INT(tp_admin_body_type(TP_STR_NULL, 1), TP_BODY_UNSUPPORTED);
+    CHECK_INT(tp_admin_body_type(TP_STR("application/json;charset=latin1"), 1), TP_ADMIN_BODY_JSON);
+    CHECK_INT(tp_admin_body_type(TP_STR("APPLICATION/JSON"), 1), TP_ADMIN_BODY_UNSUPPORTED);
+    CHECK_INT(tp_admin_body_type(TP_STR("text/json"), 1), TP_ADMIN_BODY_UNSUPPORTED);
+    CHECK_INT(tp_admin_body_type(TP_STR(FORM), 1), TP_ADMIN_BODY_FORM);
+    CHECK_INT(tp_admin_body_type(TP_STR(MULTIPART), 1), TP_ADMIN_BODY_MULTIPART);
+    CHECK_INT(tp_admin_body_type(TP_STR_NULL, 0), TP_ADMIN_BODY_NONE);
+    CHECK_INT(tp_admin_body_type(TP_STR_NULL, 1), TP_ADMIN_BODY_UNSUPPORTED);
 }
 
 TEST(json_must_be_one_object)
@@ -95,8 +95,7 @@ TEST(form_lists_come_in_four_spellings)
     CHECK_BODY(FORM, "x[1]=a&x[2]=b", "{\"x\":[\"a\",\"b\"]}");
     CHECK_BODY(FORM, "x[2]=b&x[1]=a", "{\"x\":[\"a\",\"b\"]}");
     CHECK_BODY(FORM, "x[]=a", "{\"x\":[\"a\"]}");
-    CHECK_BODY(FORM, "s[1].ip=a&s[1].port=2&s[2].ip=b",
-               "{\"s\":[{\"ip\":\"a\",\"port\":\"2\"},{\"ip\":\"b\"}]}");
+    CHECK_BODY(FORM, "s[1].ip=a&s[1].port=2&s[2].ip=b", "{\"s\":[{\"ip\":\"a\",\"port\":\"2\"},{\"ip\":\"b\"}]}");
 }
 
 TEST(form_indices_that_do_not_count_from_one_are_no_list)

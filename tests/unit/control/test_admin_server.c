@@ -7,9 +7,9 @@
 #include "control/admin/admin.h"
 #include "control/link.h"
 #include "plugins/registry.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 struct node {
-    char dir[64], database[96], socket[96], link_path[96], model[96];
+    char dir[TEMP_DIR_SIZE], database[96], socket[96], link_path[96], model[96];
     json_t *settings;
     struct tp_plugin_set *plugins;
     struct tp_link *link;
@@ -53,8 +53,14 @@ static void make_database(struct node *n, struct tp_diag *diag)
 static enum tp_err start_admin(struct node *n, struct tp_admin **out, struct tp_diag *diag)
 {
     struct tp_admin_options options = {
-        .socket_path = n->socket, .settings = n->settings, .registry = &tp_bundled_plugins, .plugins = n->plugins,
-        .open_store = open_store, .open_data = n, .publisher = n->publisher, .link = n->link,
+        .socket_path = n->socket,
+        .settings = n->settings,
+        .registry = &tp_bundled_plugins,
+        .plugins = n->plugins,
+        .open_store = open_store,
+        .open_data = n,
+        .publisher = n->publisher,
+        .link = n->link,
     };
 
     return tp_admin_start(out, &options, diag);
@@ -63,12 +69,13 @@ static enum tp_err start_admin(struct node *n, struct tp_admin **out, struct tp_
 static void start_node(struct node *n, uint64_t map_bytes)
 {
     struct tp_diag *diag = tp_diag_new();
-    struct tp_publisher_options options = { .open_store = open_store, .open_data = n, .read_model_dir = n->model,
-                                            .map_bytes = map_bytes, .poll_ms = 1000 };
+    struct tp_publisher_options options = {
+        .open_store = open_store, .open_data = n, .read_model_dir = n->model, .map_bytes = map_bytes, .poll_ms = 1000
+    };
 
     signal(SIGPIPE, SIG_IGN);
-    *n = (struct node){ .dir = "/tmp/tp_admin_XXXXXX" };
-    CHECK(mkdtemp(n->dir) != NULL);
+    *n = (struct node){ 0 };
+    temp_dir_make(n->dir, "admin");
     snprintf(n->database, sizeof(n->database), "%s/t.db", n->dir);
     snprintf(n->socket, sizeof(n->socket), "%s/admin.sock", n->dir);
     snprintf(n->link_path, sizeof(n->link_path), "%s/link.sock", n->dir);
@@ -85,24 +92,6 @@ static void start_node(struct node *n, uint64_t map_bytes)
     tp_diag_free(diag);
 }
 
-static void remove_tree(const char *path)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir))) {
-        char child[512];
-
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
-        remove_tree(child);
-    }
-    if (dir)
-        closedir(dir);
-    remove(path);
-}
-
 static void stop_node(struct node *n)
 {
     tp_admin_stop(n->admin);
@@ -110,7 +99,7 @@ static void stop_node(struct node *n)
     tp_link_stop(n->link);
     tp_plugin_set_free(n->plugins);
     json_decref(n->settings);
-    remove_tree(n->dir);
+    temp_dir_remove(n->dir);
 }
 
 /* --- A client ---------------------------------------------------------------------------------------- */
@@ -249,8 +238,8 @@ TEST(several_requests_on_one_connection)
     stop_node(&n);
 }
 
-#define CHUNKED                                                                                        \
-    "POST /services HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"        \
+#define CHUNKED                                                                                                        \
+    "POST /services HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"                    \
     "Transfer-Encoding: chunked\r\n\r\nB00000\r\n"
 
 TEST(bodies_end_at_ten_mebibytes)
@@ -524,8 +513,11 @@ TEST(paths_of_sockets_are_short)
     start_node(&n, 16 << 20);
     memset(long_path, 'a', sizeof(long_path) - 1);
     long_path[sizeof(long_path) - 1] = '\0';
-    struct tp_admin_options options = { .socket_path = long_path, .settings = n.settings, .plugins = n.plugins,
-                                        .open_store = open_store, .open_data = &n };
+    struct tp_admin_options options = { .socket_path = long_path,
+                                        .settings = n.settings,
+                                        .plugins = n.plugins,
+                                        .open_store = open_store,
+                                        .open_data = &n };
     CHECK_INT(tp_admin_start(&admin, &options, diag), TP_ERR_INVALID);
     CHECK(strstr(tp_diag_text(diag), "at most 107 bytes") != NULL);
     tp_diag_free(diag);

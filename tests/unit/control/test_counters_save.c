@@ -1,5 +1,6 @@
 /* Saving of quota windows: nothing is lost when the shared file is, or when the store is away for a while. */
 #include "control/counters_save.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static char folder[64];
+static char folder[TEMP_DIR_SIZE];
 
 struct node {
     struct tp_shm *shm;
@@ -41,16 +42,12 @@ static void run_sql(const char *sql)
 
 static void begin(void)
 {
-    snprintf(folder, sizeof(folder), "/tmp/tp-saver-XXXXXX");
-    CHECK(mkdtemp(folder) != NULL);
+    temp_dir_make(folder, "saver");
 }
 
 static void end(void)
 {
-    char command[128];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", folder);
-    CHECK(system(command) == 0);
+    temp_dir_remove(folder);
 }
 
 static void node_init(struct node *node, const char *file)

@@ -1,23 +1,21 @@
 /* Bulk load: all or nothing, and what is said about a wrong line. */
 #include "control/import.h"
 #include "plugins/registry.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static char path[64];
+static char dir[TEMP_DIR_SIZE], path[96];
 
 static struct tp_store *open_store(void)
 {
     struct tp_store *store = NULL;
-    int fd;
 
-    snprintf(path, sizeof(path), "/tmp/tp-import-XXXXXX");
-    fd = mkstemp(path);
-    close(fd);
-    unlink(path);
+    temp_dir_make(dir, "import");
+    snprintf(path, sizeof(path), "%s/t.db", dir);
     CHECK_INT(tp_sqlite_open(&store, path, NULL), TP_OK);
     CHECK_INT(tp_store_migrate(store, NULL), TP_OK);
     return store;
@@ -25,18 +23,15 @@ static struct tp_store *open_store(void)
 
 static void close_store(struct tp_store *store)
 {
-    char command[256];
-
     tp_store_free(store);
-    snprintf(command, sizeof(command), "rm -f %s %s-wal %s-shm", path, path, path);
-    CHECK(system(command) == 0);
+    temp_dir_remove(dir);
 }
 
 static enum tp_err load(struct tp_store *store, const char *text, struct tp_import_result *result, struct tp_diag *diag)
 {
     struct tp_import import = { .store = store,
                                 .registry = &tp_bundled_plugins,
-                                .input = fmemopen((void *)(uintptr_t)text, strlen(text), "r") };
+                                .input = fmemopen((void *)text, strlen(text), "r") };
     enum tp_err err = tp_import_run(&import, result, diag);
 
     fclose(import.input);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/frame.h"
 #include "control/link.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <pthread.h>
@@ -14,14 +15,13 @@
 
 #define SECOND 1000
 
-static char dir[64], path[96];
+static char dir[TEMP_DIR_SIZE], path[96];
 
 static struct tp_link *start(void)
 {
     struct tp_link *link = NULL;
 
-    strcpy(dir, "/tmp/tp-link-XXXXXX");
-    TP_ASSERT(mkdtemp(dir) != NULL);
+    temp_dir_make(dir, "link");
     snprintf(path, sizeof(path), "%s/link.sock", dir);
     CHECK_INT(tp_link_start(&link, path, NULL), TP_OK);
     return link;
@@ -39,7 +39,7 @@ static int connect_worker(void)
     struct timeval limit = { 5, 0 };
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     CHECK_INT(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     return fd;
@@ -254,7 +254,7 @@ TEST(a_stale_socket_is_replaced_and_a_live_one_is_not)
     CHECK_INT(tp_diag_count(diag), 1);
     tp_link_stop(link);
     fd = socket(AF_UNIX, SOCK_STREAM, 0); /* bound, and never listened: a dead control's */
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path));
     CHECK_INT(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
     close(fd);
     CHECK_INT(tp_link_start(&link, path, diag), TP_OK);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "control/publish.h"
 #include "plan/read_model.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -14,18 +15,32 @@
 #define ALICE "aaaaaaaa-0000-4000-8000-000000000001"
 #define KEY1 "cccccccc-0000-4000-8000-000000000001"
 
-static char dir[64], db_path[96], model_path[96], link_path[96];
+static char dir[TEMP_DIR_SIZE], db_path[96], model_path[96], link_path[96];
 static bool database_is_down;
 static struct tp_link *link_;
 
+/* Of the stores that the publisher opens; NULL: the system's. */
+static int64_t (*store_clock)(void *data);
+
+static int64_t one_hour(void *data)
+{
+    (void)data;
+    return 3600 * SECOND;
+}
+
 static enum tp_err open_store(void *data, struct tp_store **out, struct tp_diag *diag)
 {
+    enum tp_err err;
+
     (void)data;
     if (database_is_down) {
         tp_diag_add(diag, NULL, "the database is down");
         return TP_ERR_UNAVAILABLE;
     }
-    return tp_sqlite_open(out, db_path, diag);
+    err = tp_sqlite_open(out, db_path, diag);
+    if (!err && store_clock)
+        tp_store_set_clock(*out, store_clock, NULL);
+    return err;
 }
 
 static struct tp_store *open_database(void)
@@ -41,8 +56,7 @@ static struct tp_store *open_database(void)
 
 static struct tp_store *set_up(void)
 {
-    strcpy(dir, "/tmp/tp-publish-XXXXXX");
-    TP_ASSERT(mkdtemp(dir) != NULL);
+    temp_dir_make(dir, "publish");
     snprintf(db_path, sizeof(db_path), "%s/turnpike.db", dir);
     snprintf(model_path, sizeof(model_path), "%s/read", dir);
     snprintf(link_path, sizeof(link_path), "%s/link.sock", dir);
@@ -53,12 +67,9 @@ static struct tp_store *set_up(void)
 
 static void tear_down(struct tp_store *store)
 {
-    char command[128];
-
     tp_store_free(store);
     tp_link_stop(link_);
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    TP_ASSERT(system(command) == 0);
+    temp_dir_remove(dir);
 }
 
 static enum tp_err start_with_map(struct tp_publisher **out, uint64_t map_bytes)
@@ -88,10 +99,11 @@ static uint64_t insert(struct tp_store *store, const char *table, json_t *input)
 {
     static const struct tp_registry none = { NULL, 0 };
     struct tp_store_fault fault = { 0 };
+    struct tp_draft draft = { entity(table), &none, TP_INSERT, input, NULL, 1700000000 };
     json_t *value = NULL, *errors = NULL;
     uint64_t position = 0;
 
-    CHECK_INT(tp_entity_prepare(entity(table), &none, TP_INSERT, input, NULL, 1700000000, &value, &errors), TP_OK);
+    CHECK_INT(tp_entity_prepare(&draft, &value, &errors), TP_OK);
     CHECK_INT(tp_store_begin(store), TP_OK);
     CHECK_INT(tp_store_insert(store, entity(table), value, &fault), TP_OK);
     CHECK_INT(tp_store_commit(store, &position), TP_OK);
@@ -138,7 +150,8 @@ static enum tp_err wait_for(struct tp_publisher *p, uint64_t position)
 }
 
 /* A reader's look: opened anew, as a worker of another process would. */
-static bool has_key(const char *key)
+/* When the key ends (0: never) into *expires_at. False: it is not there. */
+static bool find_key(const char *key, int64_t *expires_at)
 {
     struct tp_arena *arena = tp_arena_new();
     struct tp_read_model *rm = NULL;
@@ -149,11 +162,19 @@ static bool has_key(const char *key)
     CHECK_INT(tp_read_model_open(&rm, model_path, MAP, NULL), TP_OK);
     if (rm && tp_view_begin(rm, &view) == TP_OK) {
         has = tp_view_credential(view, TP_STR("keyauth_credentials"), tp_str_from_cstr(key), arena, &found) == TP_OK;
+        *expires_at = has ? found.expires_at : 0;
         tp_view_end(view);
     }
     tp_read_model_close(rm);
     tp_arena_free(arena);
     return has;
+}
+
+static bool has_key(const char *key)
+{
+    int64_t unused;
+
+    return find_key(key, &unused);
 }
 
 static struct tp_publisher_status status_of(struct tp_publisher *p)
@@ -254,18 +275,37 @@ TEST(a_damaged_read_model_is_rebuilt_at_start)
     tear_down(store);
 }
 
+TEST(keys_end_when_the_store_says_however_long_copying_takes)
+{
+    struct tp_store *store = set_up();
+    struct tp_publisher *p;
+    int64_t expires_at = 0;
+
+    store_clock = one_hour;
+    tp_store_set_clock(store, one_hour, NULL);
+    insert_consumer(store, ALICE, "alice");
+    insert_key(store, ALICE, "first", 60);
+    p = start();
+    CHECK(find_key("first", &expires_at));
+    CHECK_INT(expires_at, 3660);
+    CHECK_INT(wait_for(p, insert_key(store, ALICE, "second", 90)), TP_OK);
+    CHECK(find_key("second", &expires_at));
+    CHECK_INT(expires_at, 3690);
+    tp_publisher_stop(p);
+    store_clock = NULL;
+    tear_down(store);
+}
+
 TEST(another_database_is_noticed)
 {
     struct tp_store *store = set_up();
     struct tp_publisher *p = start();
-    char command[256];
 
     insert_consumer(store, ALICE, "alice");
     CHECK_INT(wait_for(p, insert_key(store, ALICE, "old", 0)), TP_OK);
     tp_publisher_stop(p);
     tp_store_free(store);
-    snprintf(command, sizeof(command), "rm -f '%s'*", db_path);
-    CHECK_INT(system(command), 0);
+    CHECK_INT(unlink(db_path), 0); /* closed: its journal is gone */
     store = open_database();
     insert_consumer(store, ALICE, "alice");
     insert_key(store, ALICE, "new", 0);
@@ -289,9 +329,10 @@ TEST(a_bulk_load_is_read_again_whole)
     CHECK_INT(tp_store_bulk_begin(store), TP_OK);
     for (int i = 0; i < 300; i++) {
         json_t *input = json_pack("{s:o}", "username", json_sprintf("user-%d", i)), *value, *errors = NULL;
+        struct tp_draft draft = { entity("consumers"), &none, TP_INSERT, input, NULL, 1 };
         struct tp_store_fault fault = { 0 };
 
-        CHECK_INT(tp_entity_prepare(entity("consumers"), &none, TP_INSERT, input, NULL, 1, &value, &errors), TP_OK);
+        CHECK_INT(tp_entity_prepare(&draft, &value, &errors), TP_OK);
         CHECK_INT(tp_store_insert(store, entity("consumers"), value, &fault), TP_OK);
         tp_store_fault_fini(&fault);
         json_decref(value);
@@ -315,9 +356,10 @@ TEST(one_large_transaction_is_applied_whole)
     CHECK_INT(tp_store_begin(store), TP_OK);
     for (int i = 0; i < 2500; i++) {
         json_t *input = json_pack("{s:o}", "username", json_sprintf("user-%d", i)), *value, *errors = NULL;
+        struct tp_draft draft = { entity("consumers"), &none, TP_INSERT, input, NULL, 1 };
         struct tp_store_fault fault = { 0 };
 
-        CHECK_INT(tp_entity_prepare(entity("consumers"), &none, TP_INSERT, input, NULL, 1, &value, &errors), TP_OK);
+        CHECK_INT(tp_entity_prepare(&draft, &value, &errors), TP_OK);
         CHECK_INT(tp_store_insert(store, entity("consumers"), value, &fault), TP_OK);
         tp_store_fault_fini(&fault);
         json_decref(value);

@@ -1,6 +1,7 @@
 /* The head of an upstream's answer: what is taken, what is refused, and that trickling changes nothing. */
 #include "edge/upstream_parse.h"
 
+#include "base/buf.h"
 #include "support/test.h"
 
 enum { MAX_HEADERS = 16 };
@@ -135,10 +136,13 @@ TEST(upgrade_is_kept_when_switching)
 
 TEST(too_many_connection_tokens_are_refused)
 {
-    char text[1024] = "HTTP/1.1 200 OK\r\nConnection: ";
+    struct tp_buf text;
 
+    tp_buf_init(&text, 0);
+    tp_buf_add_cstr(&text, "HTTP/1.1 200 OK\r\nConnection: ");
     for (int i = 0; i < 40; i++)
-        strcat(text, "a,");
-    strcat(text, "\r\n\r\n");
-    CHECK_INT(parse(tp_str_from_cstr(text)).err, TP_ERR_INVALID);
+        tp_buf_add_cstr(&text, "a,");
+    tp_buf_add_cstr(&text, "\r\n\r\n");
+    CHECK_INT(parse(tp_buf_str(&text)).err, TP_ERR_INVALID);
+    tp_buf_fini(&text);
 }

@@ -52,8 +52,9 @@ static inline json_t *prepared(const char *entity, const struct tp_registry *reg
                                const char *input, const json_t *stored)
 {
     json_t *in = json_of(input), *out = NULL, *errors = NULL;
+    struct tp_draft draft = { entity_of(entity), registry, write, in, stored, TEST_NOW };
 
-    if (tp_entity_prepare(entity_of(entity), registry, write, in, stored, TEST_NOW, &out, &errors)) {
+    if (tp_entity_prepare(&draft, &out, &errors)) {
         char *message = tp_errors_message(errors);
 
         test_fail(__FILE__, __LINE__, "%s refused: %s", input, message);
@@ -73,10 +74,11 @@ static inline json_t *inserted(const char *entity, const char *input)
 static inline char *refusal_of(const char *entity, const struct tp_registry *registry, enum tp_write write,
                                const json_t *input, const json_t *stored)
 {
+    struct tp_draft draft = { entity_of(entity), registry, write, input, stored, TEST_NOW };
     json_t *out = NULL, *errors = NULL;
     char *message;
 
-    if (!tp_entity_prepare(entity_of(entity), registry, write, input, stored, TEST_NOW, &out, &errors)) {
+    if (!tp_entity_prepare(&draft, &out, &errors)) {
         json_decref(out);
         return strdup("accepted");
     }
@@ -85,13 +87,13 @@ static inline char *refusal_of(const char *entity, const struct tp_registry *reg
     return message;
 }
 
-#define CHECK_REFUSED_BY(registry, entity, input, want)                                                \
-    do {                                                                                               \
-        json_t *in_ = json_of(input);                                                                  \
-        char *message_ = refusal_of((entity), (registry), TP_INSERT, in_, NULL);                       \
-        CHECK_STR(message_, (want));                                                                   \
-        free(message_);                                                                                \
-        json_decref(in_);                                                                              \
+#define CHECK_REFUSED_BY(registry, entity, input, want)                                                                \
+    do {                                                                                                               \
+        json_t *in_ = json_of(input);                                                                                  \
+        char *message_ = refusal_of((entity), (registry), TP_INSERT, in_, NULL);                                       \
+        CHECK_STR(message_, (want));                                                                                   \
+        free(message_);                                                                                                \
+        json_decref(in_);                                                                                              \
     } while (0)
 #define CHECK_REFUSED(entity, input, want) CHECK_REFUSED_BY(NULL, entity, input, want)
 

@@ -53,7 +53,8 @@ TEST(bad_url_is_explained)
                   "2 schema violations (host: required field missing; path: should start with: /)");
     CHECK_REFUSED("services", "{'url':5}", "schema violation (url: expected a string)");
     CHECK_REFUSED("services", "{'url':'http://'}", "schema violation (host: required field missing)");
-    CHECK_REFUSED("services", "{'url':'http://a:99999'}", "schema violation (port: value should be between 0 and 65535)");
+    CHECK_REFUSED("services", "{'url':'http://a:99999'}",
+                  "schema violation (port: value should be between 0 and 65535)");
     CHECK_REFUSED("services", "{'url':'http://a:x'}", "schema violation (port: expected an integer)");
 }
 
@@ -66,13 +67,13 @@ TEST(service_fields_are_checked)
     CHECK_REFUSED("services", "{'host':'a','port':'80'}", "schema violation (port: expected an integer)");
     CHECK_REFUSED("services", "{'host':'a','port':80.5}", "schema violation (port: expected an integer)");
     CHECK_REFUSED("services", "{'host':'a','path':'/a//b'}", "schema violation (path: must not have empty segments)");
-    CHECK_REFUSED("services", "{'host':'a','path':'/%zz'}", "schema violation (path: invalid url-encoded value: '%zz')");
+    CHECK_REFUSED("services", "{'host':'a','path':'/%zz'}",
+                  "schema violation (path: invalid url-encoded value: '%zz')");
     CHECK_REFUSED("services", "{'host':'a','connect_timeout':0}",
                   "schema violation (connect_timeout: value should be between 1 and 2147483646)");
     CHECK_REFUSED("services", "{'host':'a','protocol':'https','ca_certificates':['x']}",
                   "schema violation (ca_certificates.1: expected a valid UUID)");
-    CHECK_REFUSED("services", "{'host':'a','x':1,'w':{}}",
-                  "2 schema violations (w: unknown field; x: unknown field)");
+    CHECK_REFUSED("services", "{'host':'a','x':1,'w':{}}", "2 schema violations (w: unknown field; x: unknown field)");
     CHECK_REFUSED("services", "{'host':'a','id':'nope'}", "schema violation (id: expected a valid UUID)");
     CHECK_REFUSED("services", "{'host':'a','protocol':'https','client_certificate':'x'}",
                   "schema violation (client_certificate.id: missing primary key)");
@@ -125,9 +126,9 @@ TEST(empty_tables_take_the_kind_of_their_field)
 TEST(list_errors_name_the_position)
 {
     json_t *in = json_of("{'host':'h','tags':['ok','a,b','ok']}"), *out = NULL, *errors = NULL;
+    struct tp_draft draft = { entity_of("services"), NULL, TP_INSERT, in, NULL, TEST_NOW };
 
-    CHECK_INT(tp_entity_prepare(entity_of("services"), NULL, TP_INSERT, in, NULL, TEST_NOW, &out, &errors),
-              TP_ERR_INVALID);
+    CHECK_INT(tp_entity_prepare(&draft, &out, &errors), TP_ERR_INVALID);
     CHECK(json_is_null(json_array_get(json_object_get(errors, "tags"), 0)));
     CHECK_INT(json_array_size(json_object_get(errors, "tags")), 2);
     json_decref(errors);
@@ -332,8 +333,9 @@ TEST(route_protocols_and_families)
     CHECK_REFUSED("routes", "{}",
                   "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' "
                   "is 'https')");
-    CHECK_REFUSED("routes", "{'protocols':['http']}",
-                  "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http')");
+    CHECK_REFUSED(
+        "routes", "{'protocols':['http']}",
+        "schema violation (must set one of 'methods', 'hosts', 'headers', 'paths' when 'protocols' is 'http')");
     CHECK_REFUSED("routes", "{'paths':['/a'],'protocols':['tcp']}",
                   "2 schema violations (must set one of 'sources', 'destinations', 'snis' when 'protocols' is 'tcp', "
                   "'tls' or 'udp'; paths: cannot set 'paths' when 'protocols' is 'tcp', 'tls', 'tls_passthrough' or "

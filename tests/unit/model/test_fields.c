@@ -31,11 +31,15 @@ static const struct tp_field inner_fields[] = {
     { 0 },
 };
 static const struct tp_field inner_element = {
-    .type = TP_TYPE_RECORD, .fields = inner_fields, .size = sizeof(struct inner),
+    .type = TP_TYPE_RECORD,
+    .fields = inner_fields,
+    .size = sizeof(struct inner),
 };
 static const struct tp_field limits_fields[] = { TP_FIELD(struct limits, rate, NUMBER), { 0 } };
 static const struct tp_field limits_element = {
-    .type = TP_TYPE_RECORD, .fields = limits_fields, .size = sizeof(struct limits),
+    .type = TP_TYPE_RECORD,
+    .fields = limits_fields,
+    .size = sizeof(struct limits),
 };
 static const struct tp_field fields[] = {
     TP_FIELD(struct conf, text, STRING, .def = "fallback", .secret = true),
@@ -84,8 +88,23 @@ TEST(every_type_is_decoded)
     CHECK_STR(*TP_LIST_AT(c.names, struct tp_str, 1), "b");
     CHECK_INT(TP_LIST_AT(c.inners, struct inner, 0)->number, 1);
     CHECK_STR(TP_LIST_AT(c.words, struct tp_pair, 0)->value, "v");
-    CHECK_STR(TP_LIST_AT(c.limits, struct { struct tp_str key; struct limits value; }, 0)->key, "sms");
-    CHECK(TP_LIST_AT(c.limits, struct { struct tp_str key; struct limits value; }, 0)->value.rate == 2);
+    CHECK_STR(TP_LIST_AT(
+                  c.limits,
+                  struct {
+                      struct tp_str key;
+                      struct limits value;
+                  },
+                  0)
+                  ->key,
+              "sms");
+    CHECK(TP_LIST_AT(
+              c.limits,
+              struct {
+                  struct tp_str key;
+                  struct limits value;
+              },
+              0)
+              ->value.rate == 2);
     CHECK_STR(c.inner.text, "i");
     CHECK(c.inner.number == TP_INT_NULL);
     CHECK_INT(c.owner.bytes[15], 1);

@@ -29,15 +29,23 @@ static void check_order(struct tp_check_context *ctx)
 
 static const struct tp_check meter_checks[] = {
     { .kind = TP_CHECK_AT_LEAST_ONE_OF, .fields = (const char *const[]){ "config.minute", "config.hour", NULL } },
-    { .kind = TP_CHECK_CONDITIONAL, .if_field = "config.policy", .if_match = { .equals = "redis" },
-      .then_field = "config.redis.host", .then_match = { .required = true } },
-    { .kind = TP_CHECK_CUSTOM, .fields = (const char *const[]){ "config.minute", "config.hour", NULL },
+    { .kind = TP_CHECK_CONDITIONAL,
+      .if_field = "config.policy",
+      .if_match = { .equals = "redis" },
+      .then_field = "config.redis.host",
+      .then_match = { .required = true } },
+    { .kind = TP_CHECK_CUSTOM,
+      .fields = (const char *const[]){ "config.minute", "config.hour", NULL },
       .fn = check_order },
     { 0 },
 };
 
 static const struct tp_plugin meter = {
-    .name = "meter", .priority = 900, .fields = meter_fields, .checks = meter_checks, .no_consumer = true,
+    .name = "meter",
+    .priority = 900,
+    .fields = meter_fields,
+    .checks = meter_checks,
+    .no_consumer = true,
 };
 static const struct tp_plugin *const plugins[] = { &meter, NULL };
 static const struct tp_registry registry = { plugins, 1 };
@@ -74,8 +82,7 @@ TEST(config_errors)
     REFUSED("{'name':'meter','config':null}",
             "2 schema violations (at least one of these fields must be non-empty: 'config.minute', 'config.hour'; "
             "config: required field missing)");
-    REFUSED("{'name':'meter','config':{'minute':0}}",
-            "schema violation (config.minute: value must be greater than 0)");
+    REFUSED("{'name':'meter','config':{'minute':0}}", "schema violation (config.minute: value must be greater than 0)");
     REFUSED("{'name':'meter','config':{'minute':1,'x':1}}", "schema violation (config.x: unknown field)");
     REFUSED("{'name':'meter','config':{'minute':9,'hour':3}}",
             "schema violation (config: hour(3.0) is below minute(9.0))");
@@ -138,7 +145,10 @@ TEST(clones_run_the_plugin_before_the_underscore)
     CHECK_INT(priority, 900);
     CHECK(tp_plugin_find(&registry, TP_STR("meter_"), NULL) == NULL);
     CHECK(tp_plugin_find(&registry, TP_STR("meter_1x"), NULL) == NULL);
-    CHECK(tp_plugin_find(&registry, TP_STR("meter_-1"), NULL) == NULL);
+    CHECK(tp_plugin_find(&registry, TP_STR("meter_-1"), &priority) == &meter);
+    CHECK_INT(priority, -1);
+    CHECK(tp_plugin_find(&registry, TP_STR("meter_--1"), NULL) == NULL);
+    CHECK(tp_plugin_find(&registry, TP_STR("meter_99999999999"), NULL) == NULL);
     CHECK(tp_plugin_find(&registry, TP_STR("meter_99999999999"), NULL) == NULL);
     CHECK(tp_plugin_find(&registry, TP_STR("_1"), NULL) == NULL);
     p = prepared("plugins", &registry, TP_INSERT, "{'name':'meter_7','config':{'minute':1}}", NULL);

@@ -67,8 +67,7 @@ TEST(names_and_tags)
     SAYS(tp_check_tag, "a\tb",
          "invalid tag 'a\tb': expected printable ascii (except `,` and `/`) or valid utf-8 sequences");
     SAYS(tp_check_header_name, "X-Y_1", "");
-    SAYS(tp_check_header_name, "a b",
-         "bad header name 'a b', allowed characters are A-Z, a-z, 0-9, '_', and '-'");
+    SAYS(tp_check_header_name, "a b", "bad header name 'a b', allowed characters are A-Z, a-z, 0-9, '_', and '-'");
 }
 
 TEST(paths)
@@ -79,8 +78,9 @@ TEST(paths)
     SAYS(tp_check_route_path, "/a/./b", "non-normalized path, consider use '/a/b' instead");
     SAYS(tp_check_route_path, "/..", "non-normalized path, consider use '/' instead");
     SAYS(tp_check_route_path, "/a/.", "non-normalized path, consider use '/a/' instead");
-    SAYS(tp_check_route_path, "~/a[", "invalid regex: '/a[' (PCRE returned: pcre2_compile() failed: missing terminating "
-                                      "] for character class in \"/a[\")");
+    SAYS(tp_check_route_path, "~/a[",
+         "invalid regex: '/a[' (PCRE returned: pcre2_compile() failed: missing terminating "
+         "] for character class in \"/a[\")");
 }
 
 TEST(regular_expressions_for_an_automaton)

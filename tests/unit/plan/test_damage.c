@@ -2,6 +2,7 @@
 #include "plan/inspect.h"
 #include "plan/layout.h"
 #include "plan/read_model.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <fcntl.h>
@@ -13,15 +14,14 @@
 #define MAP (1ull << 30)
 #define PAGE 4096
 
-static char dir[64], data_path[96];
+static char dir[TEMP_DIR_SIZE], data_path[96];
 static const struct tp_uuid database = { { 9 } };
 
 static void build(size_t rows)
 {
     struct tp_read_model_builder *b;
 
-    strcpy(dir, "/tmp/tp-damage-XXXXXX");
-    TP_ASSERT(mkdtemp(dir) != NULL);
+    temp_dir_make(dir, "damage");
     snprintf(data_path, sizeof(data_path), "%s/1/data.mdb", dir);
     CHECK_INT(tp_read_model_build_begin(&b, dir, MAP, &database, 1, NULL), TP_OK);
     for (size_t i = 0; i < rows; i++) {
@@ -36,14 +36,6 @@ static void build(size_t rows)
     }
     CHECK_INT(tp_read_model_build_end(b, NULL), TP_OK);
     CHECK_INT(tp_read_model_check(dir, NULL), TP_OK);
-}
-
-static void remove_dir(void)
-{
-    char command[128];
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    TP_ASSERT(system(command) == 0);
 }
 
 static off_t file_size(void)
@@ -86,7 +78,7 @@ TEST(a_truncated_file_is_refused_at_open)
         CHECK_INT(open_it(), TP_ERR_DAMAGED);
         CHECK_INT(tp_read_model_check(dir, NULL), TP_ERR_DAMAGED);
     }
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 TEST(one_page_too_few_is_refused_at_open)
@@ -94,7 +86,7 @@ TEST(one_page_too_few_is_refused_at_open)
     build(2000);
     CHECK_INT(truncate(data_path, file_size() - PAGE), 0);
     CHECK_INT(open_it(), TP_ERR_DAMAGED);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 TEST(a_file_that_is_no_environment_is_refused)
@@ -106,7 +98,7 @@ TEST(a_file_that_is_no_environment_is_refused)
     overwrite(0, junk, sizeof(junk));
     CHECK_INT(open_it(), TP_ERR_DAMAGED);
     CHECK_INT(tp_read_model_check(dir, NULL), TP_ERR_DAMAGED);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 TEST(a_missing_environment_or_a_broken_pointer_is_damage)
@@ -126,7 +118,7 @@ TEST(a_missing_environment_or_a_broken_pointer_is_damage)
     f = fopen(path, "w");
     fclose(f);
     CHECK_INT(open_it(), TP_ERR_DAMAGED);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 TEST(another_epochs_environment_is_refused)
@@ -143,7 +135,7 @@ TEST(another_epochs_environment_is_refused)
     fputs("5\n", f);
     fclose(f);
     CHECK_INT(open_it(), TP_ERR_DAMAGED);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 TEST(every_overwritten_page_is_found_by_the_walk)
@@ -173,7 +165,7 @@ TEST(every_overwritten_page_is_found_by_the_walk)
             CHECK(is_free);
     }
     close(fd);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 /* Single bytes, anywhere: the walk refuses, or reading every row is safe (the sanitizer build watches). */
@@ -203,7 +195,7 @@ TEST(flipped_bits_are_found_or_harmless)
     CHECK(found > 500);
     CHECK_INT(tp_read_model_check(dir, NULL), TP_OK);
     close(fd);
-    remove_dir();
+    temp_dir_remove(dir);
 }
 
 /* --- Values ------------------------------------------------------------------------------------ */

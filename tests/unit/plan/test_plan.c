@@ -1,6 +1,7 @@
 /* The compiled plan's data, the set of plugins, and the cache of consumers' configurations. */
 #include "base/diag.h"
 #include "plan/plan.h"
+#include "support/temp_dir.h"
 #include "support/test.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static const struct tp_plugin other_plugin = { .name = "other-thing", .priority 
 static const struct tp_plugin *const bundled[] = { &limit_plugin, &other_plugin };
 static const struct tp_registry registry = { bundled, 2 };
 
-static char dir[64];
+static char dir[TEMP_DIR_SIZE];
 static struct tp_read_model *rm;
 static struct tp_plugin_set *set;
 static uint64_t position;
@@ -61,8 +62,7 @@ static void set_up(void)
     static const struct tp_uuid database = { { 1 } };
     struct tp_read_model_builder *b;
 
-    strcpy(dir, "/tmp/tp-plan-XXXXXX");
-    TP_ASSERT(mkdtemp(dir) != NULL);
+    temp_dir_make(dir, "plan");
     position = 1;
     configured = 0;
     CHECK_INT(tp_read_model_build_begin(&b, dir, MAP, &database, position, NULL), TP_OK);
@@ -73,12 +73,9 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-    char command[128];
-
     tp_plugin_set_free(set);
     tp_read_model_close(rm);
-    snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-    TP_ASSERT(system(command) == 0);
+    temp_dir_remove(dir);
 }
 
 static void put(const char *entity, const char *json)
@@ -309,14 +306,14 @@ TEST(unknown_plugins_are_all_named)
 
 /* --- The cache --------------------------------------------------------------------------------- */
 
-static struct tp_consumer_plugin row_of(uint8_t id, uint64_t revision, const char *config)
+static struct tp_consumer_plugin row_of(uint64_t revision, const char *config)
 {
-    return (struct tp_consumer_plugin){ .id = { { id } }, .revision = revision, .config = tp_str_from_cstr(config) };
+    return (struct tp_consumer_plugin){ .revision = revision, .config = tp_str_from_cstr(config) };
 }
 
-static int64_t limit_from(struct tp_conf_cache *cache, uint8_t id, uint64_t revision, const char *config)
+static int64_t limit_from(struct tp_conf_cache *cache, uint64_t revision, const char *config)
 {
-    struct tp_consumer_plugin row = row_of(id, revision, config);
+    struct tp_consumer_plugin row = row_of(revision, config);
     struct tp_conf *conf;
     int64_t limit = -1;
 
@@ -327,16 +324,26 @@ static int64_t limit_from(struct tp_conf_cache *cache, uint8_t id, uint64_t revi
     return limit;
 }
 
-TEST(configurations_are_decoded_once_per_revision)
+TEST(equal_configurations_are_decoded_once)
 {
     struct tp_conf_cache *cache = tp_conf_cache_new(10);
 
     configured = 0;
-    CHECK_INT(limit_from(cache, 1, 1, "{\"limit\":5}"), 5);
-    CHECK_INT(limit_from(cache, 1, 1, "{\"limit\":5}"), 5);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5}"), 5);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5}"), 5);
     CHECK_INT(configured, 1);
-    CHECK_INT(limit_from(cache, 1, 2, "{\"limit\":6}"), 6);
+    CHECK_INT(limit_from(cache, 2, "{\"limit\":6}"), 6);
     CHECK_INT(configured, 2);
+    tp_conf_cache_free(cache);
+}
+
+TEST(configurations_whose_hashes_collide_are_told_apart)
+{
+    struct tp_conf_cache *cache = tp_conf_cache_new(10);
+
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5}"), 5);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":6}"), 6);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5}"), 5);
     tp_conf_cache_free(cache);
 }
 
@@ -345,15 +352,15 @@ TEST(the_cache_is_bounded_and_drops_the_least_used)
     struct tp_conf_cache *cache = tp_conf_cache_new(3);
 
     configured = 0;
-    for (uint8_t id = 1; id <= 3; id++)
-        limit_from(cache, id, 1, "{\"limit\":1}");
-    limit_from(cache, 1, 1, "{\"limit\":1}"); /* used again: 2 is the oldest */
-    limit_from(cache, 4, 1, "{\"limit\":1}");
+    for (uint8_t revision = 1; revision <= 3; revision++)
+        limit_from(cache, revision, "{\"limit\":1}");
+    limit_from(cache, 1, "{\"limit\":1}"); /* used again: 2 is the oldest */
+    limit_from(cache, 4, "{\"limit\":1}");
     CHECK_INT(configured, 4);
-    limit_from(cache, 1, 1, "{\"limit\":1}");
-    limit_from(cache, 3, 1, "{\"limit\":1}");
+    limit_from(cache, 1, "{\"limit\":1}");
+    limit_from(cache, 3, "{\"limit\":1}");
     CHECK_INT(configured, 4);
-    limit_from(cache, 2, 1, "{\"limit\":1}");
+    limit_from(cache, 2, "{\"limit\":1}");
     CHECK_INT(configured, 5);
     tp_conf_cache_free(cache);
 }
@@ -361,11 +368,11 @@ TEST(the_cache_is_bounded_and_drops_the_least_used)
 TEST(a_held_configuration_outlives_the_cache)
 {
     struct tp_conf_cache *cache = tp_conf_cache_new(1);
-    struct tp_consumer_plugin row = row_of(1, 1, "{\"limit\":9}");
+    struct tp_consumer_plugin row = row_of(1, "{\"limit\":9}");
     struct tp_conf *conf;
 
     CHECK_INT(tp_conf_cache_get(cache, &limit_plugin, &row, &conf), TP_OK);
-    limit_from(cache, 2, 1, "{\"limit\":1}");
+    limit_from(cache, 2, "{\"limit\":1}");
     tp_conf_cache_free(cache);
     CHECK_INT(((const struct limit_conf *)tp_conf_data(conf))->limit, 9);
     tp_conf_unref(conf);
@@ -376,9 +383,9 @@ TEST(a_bad_configuration_is_refused_each_time_and_decoded_once)
     struct tp_conf_cache *cache = tp_conf_cache_new(10);
 
     configured = 0;
-    CHECK_INT(limit_from(cache, 1, 1, "{\"limit\":5000}"), -1);
-    CHECK_INT(limit_from(cache, 1, 1, "{\"limit\":5000}"), -1);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5000}"), -1);
+    CHECK_INT(limit_from(cache, 1, "{\"limit\":5000}"), -1);
     CHECK_INT(configured, 1);
-    CHECK_INT(limit_from(cache, 2, 1, "not json"), -1);
+    CHECK_INT(limit_from(cache, 2, "not json"), -1);
     tp_conf_cache_free(cache);
 }

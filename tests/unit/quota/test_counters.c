@@ -209,6 +209,23 @@ TEST(counters_are_told_apart_by_instance_identity_period_and_table)
     drop(&f);
 }
 
+TEST(entities_are_counted_by_their_id)
+{
+    struct file f = make_file(65536, 65536);
+    struct tp_quota_key key = { .table = TP_QUOTA_IDENTITIES, .id = { { 7 } } };
+    struct tp_quota_state state = no_limits();
+
+    state.limit[TP_DAY] = 1;
+    tp_counters_take(f.counters, &key, false, NOW, &state);
+    CHECK(!state.refused);
+    tp_counters_take(f.counters, &key, false, NOW, &state);
+    CHECK(state.refused);
+    key.id.bytes[15] = 1;
+    tp_counters_take(f.counters, &key, false, NOW, &state);
+    CHECK(!state.refused);
+    drop(&f);
+}
+
 TEST(counts_survive_closing_the_file)
 {
     struct file f = make_file(65536, 65536);

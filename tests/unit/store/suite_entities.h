@@ -258,8 +258,9 @@ TEST(a_large_cascade_leaves_nothing_behind)
     put(s, "consumers", 1, "{'username':'bob'}");
     CHECK_INT(tp_store_begin(s), TP_OK);
     for (unsigned i = 0; i < 1203; i++)
-        CHECK_INT(insert(s, &fault, "keyauth_credentials", 100 + i, "{'key':'k%u','consumer':{'id':'%s'}}", i,
-                         text_n(1)), TP_OK);
+        CHECK_INT(
+            insert(s, &fault, "keyauth_credentials", 100 + i, "{'key':'k%u','consumer':{'id':'%s'}}", i, text_n(1)),
+            TP_OK);
     CHECK_INT(tp_store_commit(s, NULL), TP_OK);
     CHECK_INT(remove_n(s, "consumers", 1), TP_OK);
     CHECK_INT(tp_store_page(s, kind("keyauth_credentials"), &query, &rows, &more), TP_OK);
@@ -307,8 +308,7 @@ TEST(long_keys_are_found_and_stay_unique)
     CHECK_INT(tp_store_get_by(s, kind("keyauth_credentials"), "key", tp_str_from_cstr(key), &got), TP_OK);
     CHECK_STR(json_string_value(json_object_get(got, "key")), (const char *)key);
     json_decref(got);
-    CHECK_INT(tp_store_get_by(s, kind("keyauth_credentials"), "key", tp_str_make(key, 4999), &got),
-              TP_ERR_NOT_FOUND);
+    CHECK_INT(tp_store_get_by(s, kind("keyauth_credentials"), "key", tp_str_make(key, 4999), &got), TP_ERR_NOT_FOUND);
     CHECK_INT(tp_store_begin(s), TP_OK);
     CHECK_INT(insert(s, &fault, "keyauth_credentials", 3, "{'key':'%s','consumer':{'id':'%s'}}", key, text_n(1)),
               TP_ERR_EXISTS);
@@ -343,8 +343,9 @@ TEST(ttl_counts_down_and_ends)
     test_time_ms = 1040 * 1000;
     CHECK_STR(member(s, "keyauth_credentials", 2, "ttl"), "20");
     CHECK_INT(tp_store_begin(s), TP_OK); /* as PATCH does: the rest that was read is written back */
-    CHECK_INT(update(s, &fault, "keyauth_credentials", 2,
-                     "{'key':'new','consumer':{'id':'%s'},'ttl':20,'tags':['t']}", text_n(1)), TP_OK);
+    CHECK_INT(update(s, &fault, "keyauth_credentials", 2, "{'key':'new','consumer':{'id':'%s'},'ttl':20,'tags':['t']}",
+                     text_n(1)),
+              TP_OK);
     CHECK_INT(tp_store_commit(s, NULL), TP_OK);
     test_time_ms = 1059 * 1000;
     CHECK_STR(member(s, "keyauth_credentials", 2, "ttl"), "1");

@@ -39,7 +39,8 @@ static struct tp_store *many_routes(void)
     CHECK_INT(tp_store_begin(s), TP_OK);
     for (unsigned i = 0; i < 2500; i++)
         CHECK_INT(insert(s, &fault, "routes", 10 + i, "{'name':'r%u','service':{'id':'%s'},'tags':['all'%s%s]}", i,
-                         text_n(1 + i % 2), i % 2 ? "" : ",'two'", i % 3 ? "" : ",'three'"), TP_OK);
+                         text_n(1 + i % 2), i % 2 ? "" : ",'two'", i % 3 ? "" : ",'three'"),
+                  TP_OK);
     CHECK_INT(tp_store_commit(s, NULL), TP_OK);
     return s;
 }
@@ -54,10 +55,12 @@ TEST(pages_cover_every_row_once_in_order)
     CHECK_INT(count_pages(s, "routes", (struct tp_page_query){ .size = 2500 }), 2500);
     CHECK_INT(count_pages(s, "services", (struct tp_page_query){ .size = 1 }), 2);
     CHECK_INT(count_pages(s, "consumers", (struct tp_page_query){ .size = 1 }), 0);
-    CHECK_INT(count_pages(s, "routes",
-                          (struct tp_page_query){ .size = 99, .foreign_field = "service", .foreign = &one }), 1250);
-    CHECK_INT(count_pages(s, "routes",
-                          (struct tp_page_query){ .size = 99, .foreign_field = "service", .foreign = &nobody }), 0);
+    CHECK_INT(
+        count_pages(s, "routes", (struct tp_page_query){ .size = 99, .foreign_field = "service", .foreign = &one }),
+        1250);
+    CHECK_INT(
+        count_pages(s, "routes", (struct tp_page_query){ .size = 99, .foreign_field = "service", .foreign = &nobody }),
+        0);
     tp_store_free(s);
 }
 
@@ -67,7 +70,7 @@ TEST(tags_filter_by_and_and_by_or)
     struct tp_uuid one = uuid_n(1);
     struct tp_str tags[] = { TP_STR("two"), TP_STR("three"), TP_STR("none"), TP_STR("all"), TP_STR("x") };
 
-#define TAGGED(...) (struct tp_page_query){ .size = 77, .tags = tags, __VA_ARGS__ }
+#define TAGGED(...) ((struct tp_page_query){ .size = 77, .tags = tags, __VA_ARGS__ })
     CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 1)), 1250);
     CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 2)), 417);
     CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 3)), 0);
@@ -77,8 +80,9 @@ TEST(tags_filter_by_and_and_by_or)
     CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 5, .tags_any = true)), 2500);
     CHECK_INT(count_pages(s, "services", TAGGED(.tag_count = 1)), 1);
     CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 2, .foreign_field = "service", .foreign = &one)), 417);
-    CHECK_INT(count_pages(s, "routes", TAGGED(.tag_count = 2, .tags_any = true, .foreign_field = "service",
-                                              .foreign = &one)), 1250);
+    CHECK_INT(
+        count_pages(s, "routes", TAGGED(.tag_count = 2, .tags_any = true, .foreign_field = "service", .foreign = &one)),
+        1250);
 #undef TAGGED
     tp_store_free(s);
 }

@@ -86,9 +86,8 @@ static json_t *vvalue(const char *entity, unsigned n, const char *format, va_lis
 /* --- Writing ---------------------------------------------------------------------------------- */
 
 /* Inside a transaction. The fault is owned by the caller. */
-__attribute__((format(printf, 5, 6)))
-static enum tp_err insert(struct tp_store *s, struct tp_store_fault *fault, const char *entity, unsigned n,
-                          const char *format, ...)
+__attribute__((format(printf, 5, 6))) static enum tp_err insert(struct tp_store *s, struct tp_store_fault *fault,
+                                                                const char *entity, unsigned n, const char *format, ...)
 {
     va_list args;
     json_t *value;
@@ -102,9 +101,8 @@ static enum tp_err insert(struct tp_store *s, struct tp_store_fault *fault, cons
     return err;
 }
 
-__attribute__((format(printf, 5, 6)))
-static enum tp_err update(struct tp_store *s, struct tp_store_fault *fault, const char *entity, unsigned n,
-                          const char *format, ...)
+__attribute__((format(printf, 5, 6))) static enum tp_err update(struct tp_store *s, struct tp_store_fault *fault,
+                                                                const char *entity, unsigned n, const char *format, ...)
 {
     va_list args;
     json_t *value;
@@ -119,8 +117,8 @@ static enum tp_err update(struct tp_store *s, struct tp_store_fault *fault, cons
 }
 
 /* A transaction of its own that must succeed. */
-__attribute__((format(printf, 4, 5)))
-static void put(struct tp_store *s, const char *entity, unsigned n, const char *format, ...)
+__attribute__((format(printf, 4, 5))) static void put(struct tp_store *s, const char *entity, unsigned n,
+                                                      const char *format, ...)
 {
     struct tp_store_fault fault = { TP_OK };
     va_list args;

@@ -298,8 +298,8 @@ static bool fill_until_full(struct tp_store *s)
     }
     kept = err == TP_ERR_FULL && n > 10 && (strstr(fault.message, "full") || strstr(fault.message, "I/O")) &&
            insert(s, &fault, "consumers", 5, "{'username':'small'}") == TP_ERR_FULL &&
-           tp_store_commit(s, NULL) == TP_ERR_FULL && !exists(s, "consumers", 11) &&
-           !exists(s, "consumers", 5) && position(s) == before;
+           tp_store_commit(s, NULL) == TP_ERR_FULL && !exists(s, "consumers", 11) && !exists(s, "consumers", 5) &&
+           position(s) == before;
     if (!kept)
         test_fail(__FILE__, __LINE__, "after %u: %s, %s", n, tp_err_text(err), fault.message);
     tp_store_fault_fini(&fault);

@@ -1,5 +1,5 @@
 /* Listening: socket.h. */
-#include "control/admin/socket.h"
+#include "control/socket.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -32,7 +32,7 @@ static enum tp_err fail(int fd, const char *path, const char *what, struct tp_di
     return TP_ERR_IO;
 }
 
-enum tp_err tp_admin_socket_listen(int *out, const char *path, struct tp_diag *diag)
+enum tp_err tp_control_socket_listen(int *out, const char *path, struct tp_diag *diag)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd;
