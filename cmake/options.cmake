@@ -31,4 +31,6 @@ elseif(TURNPIKE_SANITIZE STREQUAL "fuzzer")
 else()
   add_compile_options(-fstack-protector-strong -fstack-clash-protection -fcf-protection -D_FORTIFY_SOURCE=2)
   add_link_options(-Wl,-z,relro -Wl,-z,now)
+  # The nginx module alone is optimised as a whole (module.cmake); programs link in a moment.
+  add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-fno-lto>)
 endif()

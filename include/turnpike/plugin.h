@@ -37,8 +37,8 @@ struct tp_plugin {
     void (*on_header)(struct tp_request *req, const void *conf);
     /*
      * A piece of the answer's body passes. May replace *chunk (memory of the request's arena, or the
-     * given bytes); `last` is true once. Setting it makes on_header drop Content-Length unless it
-     * keeps the length.
+     * given bytes); `last` is true once. Answers that it may change go without
+     * Content-Length.
      */
     void (*on_body)(struct tp_request *req, const void *conf, struct tp_str *chunk, bool last);
     void (*on_log)(struct tp_request *req, const void *conf);

@@ -144,17 +144,25 @@ static char *resolver_list(const char *setting)
     return tp_buf_take(&out);
 }
 
+static void resolve_search_list(struct tp_instance *in, const char *resolv_conf)
+{
+    char *search;
+    int ndots;
+
+    tp_resolv_conf_search(resolv_conf, &search, &ndots);
+    if (search && !tp_settings_text(in->settings, "dns_search"))
+        tp_settings_resolve(in->settings, "dns_search", search);
+    resolve_number(in->settings, "dns_ndots", ndots);
+    free(search);
+}
+
 static void find_resolvers(struct tp_instance *in)
 {
     const char *given = tp_settings_text(in->settings, "dns_resolver");
-    char *text;
+    char *text = tp_file_text("/etc/resolv.conf");
 
-    if (given) {
-        in->resolvers = resolver_list(given);
-        return;
-    }
-    text = tp_file_text("/etc/resolv.conf");
-    in->resolvers = text ? tp_resolv_conf_parse(text) : tp_strdup("");
+    in->resolvers = given ? resolver_list(given) : tp_resolv_conf_parse(text ? text : "");
+    resolve_search_list(in, text ? text : "");
     free(text);
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
@@ -132,4 +133,71 @@ char *tp_resolv_conf_parse(const char *text)
             tp_buf_addf(&out, "%s[%s]", out.len ? " " : "", ip);
     }
     return tp_buf_take(&out);
+}
+
+/* "keyword rest" with its keyword taken off. */
+static bool take_keyword(struct tp_str *line, struct tp_str keyword)
+{
+    if (!tp_str_starts(*line, keyword) || line->len == keyword.len || !strchr(" \t", line->data[keyword.len]))
+        return false;
+    *line = tp_str_trim(tp_str_from(*line, keyword.len));
+    return true;
+}
+
+static bool next_word(struct tp_str *rest, struct tp_str *word)
+{
+    size_t len = 0;
+
+    *rest = tp_str_trim(*rest);
+    while (len < rest->len && !strchr(" \t", rest->data[len]))
+        len++;
+    *word = tp_str_head(*rest, len);
+    *rest = tp_str_from(*rest, len);
+    return len > 0;
+}
+
+static bool is_domain(struct tp_str word)
+{
+    for (size_t i = 0; i < word.len; i++)
+        if (!isalnum((unsigned char)word.data[i]) && !strchr("-_.", word.data[i]))
+            return false;
+    return word.len > 0 && word.data[0] != '.';
+}
+
+static char *search_list(struct tp_str rest)
+{
+    struct tp_str word;
+    struct tp_buf out;
+
+    tp_buf_init(&out, 4096);
+    while (next_word(&rest, &word)) {
+        if (word.len > 0 && word.data[word.len - 1] == '.')
+            word.len--;
+        if (is_domain(word))
+            tp_buf_addf(&out, "%s%.*s", out.len ? "," : "", TP_STR_ARG(word));
+    }
+    if (out.len > 0)
+        return tp_buf_take(&out);
+    tp_buf_fini(&out);
+    return NULL;
+}
+
+void tp_resolv_conf_search(const char *text, char **search, int *ndots)
+{
+    struct tp_str rest = tp_str_from_cstr(text), line, word;
+    int64_t n;
+
+    *search = NULL;
+    *ndots = 1;
+    while (tp_str_next(&rest, '\n', &line)) {
+        line = tp_str_trim(line);
+        if (take_keyword(&line, TP_STR("search")) || take_keyword(&line, TP_STR("domain"))) {
+            free(*search); /* the last one counts */
+            *search = search_list(line);
+        } else if (take_keyword(&line, TP_STR("options"))) {
+            while (next_word(&line, &word))
+                if (tp_str_starts(word, TP_STR("ndots:")) && tp_str_to_i64(tp_str_from(word, 6), &n) && n >= 0)
+                    *ndots = n > 15 ? 15 : (int)n;
+        }
+    }
 }

@@ -17,6 +17,12 @@ int tp_cpu_max_parse(const char *text);
  */
 char *tp_resolv_conf_parse(const char *text);
 
+/*
+ * Its search list, separated by commas, and ndots. What cannot be a domain is left out. *search is owned, and NULL when
+ * there is none; *ndots is 1 when nothing is said.
+ */
+void tp_resolv_conf_search(const char *text, char **search, int *ndots);
+
 /* The beginning of a file as text, at most 64 KiB. Owned; NULL when it cannot be read. */
 char *tp_file_text(const char *path);
 

@@ -238,7 +238,8 @@ static void add_charset(struct renderer *r)
 {
     static const char *const others[] = { "charset_types", "override_charset", "source_charset" };
     const char *charset = tp_settings_text(r->settings, "nginx_http_charset");
-    bool plain = charset && charset[strspn(charset, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")] == '\0';
+    bool plain = charset &&
+                 charset[strspn(charset, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")] == '\0';
 
     if (!plain || strcmp(charset, "off") == 0 || is_injected(r, "proxy", "charset"))
         return;

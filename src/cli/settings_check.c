@@ -5,6 +5,7 @@
 #include "turnpike/uuid.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -61,6 +62,14 @@ static bool is_resolver(struct tp_str item)
     if (colon < 0)
         return false;
     return is_ip_or_cidr(tp_str_head(item, (size_t)colon)) && is_port(tp_str_from(item, (size_t)colon + 1));
+}
+
+static bool is_domain(struct tp_str item)
+{
+    for (size_t i = 0; i < item.len; i++)
+        if (!isalnum((unsigned char)item.data[i]) && !strchr("-_.", item.data[i]))
+            return false;
+    return item.len > 0 && item.len < 254;
 }
 
 static bool is_in(struct tp_str item, const char *const *words)
@@ -269,6 +278,7 @@ void tp_settings_check(const struct tp_settings *s, struct tp_diag *diag)
     check_list(s, "headers", is_answer_header, "headers: invalid entry '%.*s'", diag);
     check_list(s, "headers_upstream", is_upstream_header, "headers_upstream: invalid entry '%.*s'", diag);
     check_list(s, "dns_resolver", is_resolver, "dns_resolver must be a list of ip[:port], got '%.*s'", diag);
+    check_list(s, "dns_search", is_domain, "dns_search must be a list of domains, got '%.*s'", diag);
     check_certificates(s, "ssl_cert", "ssl_cert_key", diag);
     check_certificates(s, "admin_ssl_cert", "admin_ssl_cert_key", diag);
     check_certificates(s, "status_ssl_cert", "status_ssl_cert_key", diag);

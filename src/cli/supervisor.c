@@ -228,7 +228,7 @@ static void quit_nginx(struct supervisor *s)
 {
     s->nginx_restart.at_ms = 0;
     s->cut = false;
-    tp_sockets_close(&s->sockets); /* the last to hold them would let callers wait in vain */
+    tp_sockets_close(&s->sockets); /* held open, they would let callers wait for nobody */
     tp_sockets_close(&s->next_sockets);
     signal_masters(s, SIGQUIT, 0);
     enter(s, QUITTING, (int64_t)(1000 * tp_settings_number(s->instance->settings, "drain_timeout")));

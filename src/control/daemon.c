@@ -32,7 +32,6 @@
 #define FEED_KEEP_ROWS 1000000
 #define FEED_KEEP_S 86400
 #define LOCK_MS 20000
-#define COUNTER_BYTES 64 /* of a cell in the shared file */
 
 struct daemon {
     const char *prefix;
@@ -325,12 +324,8 @@ static void run_until_told(struct daemon *d, const sigset_t *set)
 static enum tp_err start_counters(struct daemon *d, struct tp_diag *diag)
 {
     char *path = tp_path_under(d->prefix, TP_PATH_SHM);
-    /* As in edge/worker.c: another layout would set the file aside, and the counts with it. */
-    const struct tp_shm_section sections[] = {
-        { TP_COUNTERS_SECTION_IDENTITIES, (size_t)setting_number(d, "quota_identities") * COUNTER_BYTES },
-        { TP_COUNTERS_SECTION_ADDRESSES, (size_t)setting_number(d, "quota_addresses") * COUNTER_BYTES },
-    };
-    enum tp_err err = tp_shm_open(&d->shm, path, sections, sizeof(sections) / sizeof(sections[0]), diag);
+    enum tp_err err = tp_counters_open_file(&d->shm, path, (uint64_t)setting_number(d, "quota_identities"),
+                                            (uint64_t)setting_number(d, "quota_addresses"), diag);
 
     if (!err) {
         /* Workers of another user count in it through our group. */

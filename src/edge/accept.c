@@ -52,8 +52,7 @@ static void on_first_bytes(ngx_event_t *rev)
 {
     ngx_connection_t *c = rev->data;
     const ngx_http_connection_t *hc = c->data;
-    const struct tp_edge_main_conf *conf =
-        ngx_http_get_module_main_conf(hc->conf_ctx, ngx_http_turnpike_module);
+    const struct tp_edge_main_conf *conf = ngx_http_get_module_main_conf(hc->conf_ctx, ngx_http_turnpike_module);
     u_char bytes[PEEK_BYTES];
     ssize_t n;
 

@@ -28,7 +28,7 @@ struct tp_edge_worker;
 struct tp_edge_pool;
 struct tp_edge_tls;
 struct tp_edge_link;
-struct tp_edge_hosts;
+struct tp_edge_resolver;
 
 struct tp_edge_main_conf {
     ngx_str_t settings_path; /* empty: the directive "turnpike" was not used */
@@ -120,7 +120,7 @@ struct tp_edge_worker {
     struct tp_edge_pool *pool; /* idle upstream connections */
     struct tp_edge_tls *tls;   /* contexts and sessions towards upstreams */
     struct tp_edge_link *link;
-    struct tp_edge_hosts *hosts;
+    struct tp_edge_resolver *resolver;
     struct tp_buf scratch; /* the upstream request's head is written here */
     struct tp_edge_upstream_confs *upstream_confs;
     struct tp_edge_address_text local, peer;

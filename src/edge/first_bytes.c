@@ -2,8 +2,8 @@
 #include "edge/first_bytes.h"
 
 enum {
-    V1_MAX_BYTES = 107, /* of a PROXY header of version 1, with CR LF */
-    V2_HEAD_BYTES = 16, /* signature, version, family, length */
+    V1_MAX_BYTES = 107,  /* of a PROXY header of version 1, with CR LF */
+    V2_HEAD_BYTES = 16,  /* signature, version, family, length */
     V2_MAX_BYTES = 1024, /* nginx reads it into the buffer of a request's head */
 };
 

@@ -30,14 +30,16 @@ bool tp_edge_pool_key_eq(const struct tp_edge_pool_key *a, const struct tp_edge_
             tp_str_eq(a->ca_digest, b->ca_digest) && tp_str_eq(a->client_certificate, b->client_certificate));
 }
 
+/* Addresses and ports are the operators' own: no more than a spread is needed. */
 uint32_t tp_edge_pool_key_hash(const struct tp_edge_pool_key *key)
 {
-    uint32_t hash = ngx_murmur_hash2((u_char *)key->address.bytes, key->address.family_v6 ? 16 : 4);
+    uint64_t words[2] = { 0, 0 }, hash;
 
-    hash ^= (uint32_t)key->port * 2654435761u;
+    memcpy(words, key->address.bytes, key->address.family_v6 ? 16 : 4);
+    hash = (words[0] ^ words[1] << 1 ^ (uint64_t)key->port << 32) * UINT64_C(0x9e3779b97f4a7c15);
     if (key->tls)
         hash ^= ngx_murmur_hash2(tp_edge_ngx_str(key->tls_name).data, key->tls_name.len);
-    return hash;
+    return (uint32_t)(hash >> 32) ^ (uint32_t)hash;
 }
 
 static struct tp_str copy_text(char **to, struct tp_str text)

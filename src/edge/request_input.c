@@ -51,7 +51,7 @@ static int http_version(const ngx_http_request_t *r)
     switch (r->http_version) {
     case NGX_HTTP_VERSION_20: return 20;
     case NGX_HTTP_VERSION_11: return 11;
-    default: return 10;
+    default: return r->http_version > NGX_HTTP_VERSION_11 ? 11 : 10; /* "1.2" is taken for 1.1 */
     }
 }
 

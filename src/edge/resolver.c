@@ -1,15 +1,56 @@
-/* Names to addresses: resolver.h. */
+/*
+ * Names to addresses: resolver.h.
+ *
+ * A name may stand for several full names (search_list.h). nginx's resolver remembers what it found, but not what does
+ * not exist; so which candidate was the right one is remembered here, or each request would ask for the wrong ones
+ * anew.
+ */
 #include "edge/resolver.h"
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "edge/hosts.h"
+#include "edge/search_list.h"
 
-#include <ctype.h>
-#include <stdio.h>
+enum {
+    MAX_REMEMBERED = 1024, /* names; above it all are forgotten */
+    REMEMBER_S = 30,
+};
+
+/* The candidate that existed. */
+struct remembered {
+    size_t index;
+    time_t until;
+};
+
+struct tp_edge_resolver {
+    struct tp_edge_hosts *hosts;
+    struct tp_edge_search_list search;
+    struct tp_map *remembered; /* name as asked → struct remembered */
+};
+
+struct tp_edge_resolver *tp_edge_resolver_new(const struct tp_edge_settings *settings, ngx_log_t *log)
+{
+    struct tp_edge_resolver *resolver = tp_new(struct tp_edge_resolver);
+
+    resolver->hosts = tp_edge_hosts_new(settings->hosts_file.data, log);
+    resolver->search = (struct tp_edge_search_list){ settings->search_domains, settings->search_ndots };
+    resolver->remembered = tp_map_new();
+    return resolver;
+}
+
+void tp_edge_resolver_free(struct tp_edge_resolver *resolver)
+{
+    if (!resolver)
+        return;
+    tp_edge_hosts_free(resolver->hosts);
+    tp_map_free(resolver->remembered, free);
+    free(resolver);
+}
 
 /* --- Literals ------------------------------------------------------------------------------------ */
 
-static bool parse_literal(struct tp_str name, struct tp_address *out)
+bool tp_edge_address_parse(struct tp_str name, struct tp_address *out)
 {
     char text[INET6_ADDRSTRLEN];
 
@@ -26,93 +67,29 @@ static bool parse_literal(struct tp_str name, struct tp_address *out)
     return inet_pton(AF_INET6, text, out->bytes) == 1;
 }
 
-/* --- The hosts file ------------------------------------------------------------------------------ */
-
-struct tp_edge_hosts {
-    struct tp_map *names; /* lower case → struct tp_edge_addresses */
-};
-
-static struct tp_str lower(struct tp_str name, char *buffer, size_t size)
-{
-    size_t len = name.len < size ? name.len : size;
-
-    for (size_t i = 0; i < len; i++)
-        buffer[i] = (char)tolower((unsigned char)name.data[i]);
-    return tp_str_make(buffer, len);
-}
-
-static void add_host(struct tp_edge_hosts *hosts, struct tp_str name, const struct tp_address *address)
-{
-    char buffer[256];
-    struct tp_edge_addresses *list;
-
-    name = lower(name, buffer, sizeof(buffer));
-    list = tp_map_get(hosts->names, name);
-    if (!list) {
-        list = tp_new(struct tp_edge_addresses);
-        tp_map_set(hosts->names, name, list);
-    }
-    if (list->count < TP_EDGE_MAX_ADDRESSES)
-        list->items[list->count++] = *address;
-}
-
-/* "address name name # remark" */
-static void read_line(struct tp_edge_hosts *hosts, char *line)
-{
-    struct tp_address address;
-    char *rest = NULL, *word;
-
-    line[strcspn(line, "#\n")] = '\0';
-    word = strtok_r(line, " \t\r", &rest);
-    if (!word || !parse_literal(tp_str_from_cstr(word), &address))
-        return;
-    while ((word = strtok_r(NULL, " \t\r", &rest)))
-        add_host(hosts, tp_str_from_cstr(word), &address);
-}
-
-struct tp_edge_hosts *tp_edge_hosts_load(const char *path, ngx_log_t *log)
-{
-    struct tp_edge_hosts *hosts = tp_new(struct tp_edge_hosts);
-    FILE *file = fopen(path, "re");
-    char line[4096];
-
-    hosts->names = tp_map_new();
-    if (!file) {
-        ngx_log_error(NGX_LOG_WARN, log, ngx_errno, "cannot read the hosts file \"%s\"", path);
-        return hosts;
-    }
-    while (fgets(line, sizeof(line), file))
-        read_line(hosts, line);
-    fclose(file);
-    return hosts;
-}
-
-void tp_edge_hosts_free(struct tp_edge_hosts *hosts)
-{
-    if (!hosts)
-        return;
-    tp_map_free(hosts->names, free);
-    free(hosts);
-}
-
-static const struct tp_edge_addresses *find_host(const struct tp_edge_hosts *hosts, struct tp_str name)
-{
-    char buffer[256];
-
-    return name.len > sizeof(buffer) ? NULL : tp_map_get(hosts->names, lower(name, buffer, sizeof(buffer)));
-}
-
 /* --- nginx's resolver ---------------------------------------------------------------------------- */
 
 struct tp_edge_lookup {
+    struct tp_edge_worker *worker;
     ngx_resolver_ctx_t *ctx;
     tp_edge_lookup_fn fn;
     void *data;
+    struct tp_str name; /* as asked; owned */
+    size_t index;       /* of the candidate that is being asked for */
+    bool by_memory;     /* it is the one that existed before */
+    char candidate[TP_EDGE_NAME_BYTES];
     bool in_call; /* nginx answers from its cache before ngx_resolve_name returns */
     bool answered;
-    enum tp_err err;
+    enum tp_err err;     /* of this candidate */
+    enum tp_err failure; /* of those before: what is not "no such name" counts */
     struct tp_edge_addresses addresses;
 };
+
+static void lookup_free(struct tp_edge_lookup *lookup)
+{
+    free((char *)lookup->name.data);
+    free(lookup);
+}
 
 static enum tp_err error_of(ngx_int_t state)
 {
@@ -140,6 +117,8 @@ static void take_addresses(struct tp_edge_lookup *lookup, const ngx_resolver_ctx
     }
 }
 
+static enum tp_err ask(struct tp_edge_lookup *lookup);
+
 static void on_answer(ngx_resolver_ctx_t *ctx)
 {
     struct tp_edge_lookup *lookup = ctx->data;
@@ -154,15 +133,21 @@ static void on_answer(ngx_resolver_ctx_t *ctx)
     lookup->ctx = NULL;
     if (lookup->in_call)
         return;
+    lookup->err = ask(lookup);
+    if (lookup->err == TP_ERR_AGAIN)
+        return;
     lookup->fn(lookup->data, lookup->err, &lookup->addresses);
-    free(lookup);
+    lookup_free(lookup);
 }
 
-static enum tp_err ask(struct tp_edge_worker *worker, struct tp_edge_lookup *lookup, struct tp_str name)
+/* TP_ERR_AGAIN: on_answer will be called. */
+static enum tp_err ask_candidate(struct tp_edge_lookup *lookup)
 {
-    const ngx_http_core_loc_conf_t *core = worker->conf->core;
-    ngx_resolver_ctx_t *ctx, temp = { .name = tp_edge_ngx_str(name) };
+    const ngx_http_core_loc_conf_t *core = lookup->worker->conf->core;
+    ngx_resolver_ctx_t *ctx, temp = { .name = { strlen(lookup->candidate), (u_char *)lookup->candidate } };
 
+    if (temp.name.len == 0)
+        return TP_ERR_NOT_FOUND;
     ctx = ngx_resolve_start(core->resolver, &temp);
     if (!ctx || ctx == NGX_NO_RESOLVER)
         return TP_ERR_UNAVAILABLE;
@@ -171,13 +156,74 @@ static enum tp_err ask(struct tp_edge_worker *worker, struct tp_edge_lookup *loo
     ctx->data = lookup;
     ctx->timeout = core->resolver_timeout;
     lookup->ctx = ctx;
+    lookup->answered = false;
     lookup->in_call = true;
     if (ngx_resolve_name(ctx) != NGX_OK) {
+        lookup->in_call = false;
         lookup->ctx = NULL;
         return TP_ERR_UNAVAILABLE;
     }
     lookup->in_call = false;
     return lookup->answered ? lookup->err : TP_ERR_AGAIN;
+}
+
+static void remember(struct tp_edge_lookup *lookup)
+{
+    struct tp_edge_resolver *resolver = lookup->worker->resolver;
+    struct remembered *entry;
+
+    if (resolver->search.domains.count == 0)
+        return;
+    if (tp_map_count(resolver->remembered) >= MAX_REMEMBERED) {
+        tp_map_free(resolver->remembered, free);
+        resolver->remembered = tp_map_new();
+    }
+    entry = tp_map_get(resolver->remembered, lookup->name);
+    if (!entry) {
+        entry = tp_new(struct remembered);
+        tp_map_set(resolver->remembered, lookup->name, entry);
+    }
+    *entry = (struct remembered){ lookup->index, ngx_time() + REMEMBER_S };
+}
+
+static void start_with_remembered(struct tp_edge_lookup *lookup)
+{
+    const struct remembered *entry = tp_map_get(lookup->worker->resolver->remembered, lookup->name);
+
+    if (!entry || entry->until < ngx_time())
+        return;
+    lookup->index = entry->index;
+    lookup->by_memory = true;
+}
+
+static void next_candidate(struct tp_edge_lookup *lookup, enum tp_err err)
+{
+    if (err != TP_ERR_NOT_FOUND)
+        lookup->failure = err;
+    lookup->index = lookup->by_memory ? 0 : lookup->index + 1;
+    lookup->by_memory = false;
+    lookup->err = TP_ERR_AGAIN;
+}
+
+/* Candidates in turn, until one exists; silence ends it too, for it would last as long with each. */
+static enum tp_err ask(struct tp_edge_lookup *lookup)
+{
+    enum tp_err err = lookup->err; /* AGAIN: not asked yet */
+
+    for (;;) {
+        if (err == TP_OK)
+            remember(lookup);
+        if (err == TP_OK || err == TP_ERR_TIMEOUT)
+            return err;
+        if (err != TP_ERR_AGAIN)
+            next_candidate(lookup, err);
+        if (!tp_edge_search_list_name(&lookup->worker->resolver->search, lookup->name, lookup->index,
+                                      lookup->candidate))
+            return lookup->failure;
+        err = ask_candidate(lookup);
+        if (err == TP_ERR_AGAIN)
+            return err;
+    }
 }
 
 enum tp_err tp_edge_lookup_start(struct tp_edge_worker *worker, struct tp_str name, struct tp_edge_addresses *now,
@@ -188,25 +234,30 @@ enum tp_err tp_edge_lookup_start(struct tp_edge_worker *worker, struct tp_str na
     enum tp_err err;
 
     now->count = 1;
-    if (parse_literal(name, &now->items[0]))
+    if (tp_edge_address_parse(name, &now->items[0]))
         return TP_OK;
-    host = find_host(worker->hosts, name);
+    host = tp_edge_hosts_find(worker->resolver->hosts, name);
     if (host) {
         now->count = host->count;
         memcpy(now->items, host->items, host->count * sizeof(host->items[0]));
         return TP_OK;
     }
     lookup = tp_new(struct tp_edge_lookup);
+    lookup->worker = worker;
     lookup->fn = fn;
     lookup->data = data;
-    err = ask(worker, lookup, name);
+    lookup->name = tp_str_make(tp_strndup(name), name.len);
+    lookup->err = TP_ERR_AGAIN;
+    lookup->failure = TP_ERR_NOT_FOUND;
+    start_with_remembered(lookup);
+    err = ask(lookup);
     if (err == TP_ERR_AGAIN) {
         *pending = lookup;
         return err;
     }
     if (err == TP_OK)
         *now = lookup->addresses;
-    free(lookup);
+    lookup_free(lookup);
     return err;
 }
 
@@ -216,7 +267,7 @@ void tp_edge_lookup_cancel(struct tp_edge_lookup *pending)
         return;
     if (pending->ctx)
         ngx_resolve_name_done(pending->ctx);
-    free(pending);
+    lookup_free(pending);
 }
 
 /* --- For a request ------------------------------------------------------------------------------- */
@@ -247,7 +298,7 @@ enum tp_err tp_edge_resolve_for_request(struct tp_edge_request *er, struct tp_st
     struct tp_address literal;
     enum tp_err err;
 
-    if (parse_literal(name, &literal)) {
+    if (tp_edge_address_parse(name, &literal)) {
         *out = tp_arena_alloc(tp_request_arena(er->req), sizeof(literal));
         **out = literal;
         *count = 1;

@@ -1,5 +1,6 @@
 /*
- * Names to addresses: literals, the hosts file, then nginx's resolver (A and AAAA).
+ * Names to addresses: literals, the hosts file, then nginx's resolver (A and AAAA) for the name and, by the search
+ * list, what it may stand for.
  */
 #ifndef TP_EDGE_RESOLVER_H
 #define TP_EDGE_RESOLVER_H
@@ -13,9 +14,12 @@ struct tp_edge_addresses {
     size_t count;
 };
 
-/* Read the hosts file; one that cannot be read counts as empty and is logged. Owned. */
-struct tp_edge_hosts *tp_edge_hosts_load(const char *path, ngx_log_t *log);
-void tp_edge_hosts_free(struct tp_edge_hosts *hosts);
+/* A worker's; the settings and the log must stay. Owned. */
+struct tp_edge_resolver *tp_edge_resolver_new(const struct tp_edge_settings *settings, ngx_log_t *log);
+void tp_edge_resolver_free(struct tp_edge_resolver *resolver);
+
+/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]". */
+bool tp_edge_address_parse(struct tp_str text, struct tp_address *out);
 
 /* A question on its way. */
 struct tp_edge_lookup;

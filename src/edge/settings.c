@@ -213,11 +213,13 @@ static void read_all(struct reader *rd)
         tp_diag_add(rd->diag, "prefix", "is missing");
     s->plugins = get_text(rd, "plugins", "bundled");
     s->hosts_file = get_text(rd, "dns_hostsfile", "/etc/hosts");
+    s->search_domains = get_list(rd, "dns_search", NULL);
+    s->search_ndots = get_size(rd, "dns_ndots", 1, 0, 15);
     s->trusted_certificates = get_text(rd, "lua_ssl_trusted_certificate", NULL);
     if (tp_str_eq(s->trusted_certificates, TP_STR("system")))
         s->trusted_certificates = TP_STR_NULL;
     s->tls_verify_depth = get_size(rd, "lua_ssl_verify_depth", 1, 0, 100);
-    s->error_default_type = get_text(rd, "error_default_type", "text/plain");
+    s->gateway.error_default_type = get_text(rd, "error_default_type", "text/plain");
     s->keepalive_pool_size = get_size(rd, "upstream_keepalive_pool_size", 512, 0, 1 << 20);
     s->keepalive_max_requests = get_size(rd, "upstream_keepalive_max_requests", 10000, 0, INT32_MAX);
     s->keepalive_idle_ms = 1000 * get_size(rd, "upstream_keepalive_idle_timeout", 60, 0, 1 << 20);

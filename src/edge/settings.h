@@ -14,6 +14,8 @@ struct tp_edge_settings {
     struct tp_gateway_settings gateway;
     struct tp_str plugins;              /* "bundled,request-transformer_1251" */
     struct tp_str hosts_file;           /* dns_hostsfile */
+    struct tp_list search_domains;      /* of struct tp_str */
+    int64_t search_ndots;
     struct tp_str trusted_certificates; /* lua_ssl_trusted_certificate: a file; absent: the system's store */
     int64_t tls_verify_depth;           /* lua_ssl_verify_depth: as in Kong not for services, for all other TLS peers */
     int64_t keepalive_pool_size;        /* idle connections of one key; 0: none are kept */
@@ -22,7 +24,6 @@ struct tp_edge_settings {
     uint64_t read_model_map_bytes;
     uint64_t quota_identities, quota_addresses; /* counters in the shared file */
     int64_t upstream_buffer_bytes;              /* nginx_proxy_proxy_buffer_size: an upstream's head must fit */
-    struct tp_str error_default_type;
     int64_t drain_idle_ms; /* how long a worker that leaves waits for idle clients */
 };
 

@@ -43,8 +43,8 @@ static struct tp_str line_to(const char *start, const char *newline)
 }
 
 /*
- * "HTTP/1.1 200 OK" (RFC 9112 §4); the text behind the code may be missing with its space. Some newline before `end` ends
- * it. Returns what is behind the line, or NULL.
+ * "HTTP/1.1 200 OK" (RFC 9112 §4); the text behind the code may be missing with its space. Some newline before `end`
+ * ends it. Returns what is behind the line, or NULL.
  */
 static const char *parse_status_line(struct tp_edge_head *head, const char *p, const char *end)
 {
@@ -75,8 +75,8 @@ static bool is_blank(char c)
 }
 
 /*
- * A header's line from `p`, which some newline before `end` ends; that newline is no part of a name, so the name needs no
- * other bound. Returns what is behind the line; NULL: not a header.
+ * A header's line from `p`, which some newline before `end` ends; that newline is no part of a name, so the name needs
+ * no other bound. Returns what is behind the line; NULL: not a header.
  */
 static const char *parse_header(const char *p, const char *end, struct tp_header *out)
 {

@@ -22,7 +22,6 @@
 enum {
     MAX_FREE_BUFFERS = 64,
     CONF_CACHE_ENTRIES = 4096,
-    COUNTER_BYTES = 64,
     MAX_HEAD_BYTES = 1 << 20, /* of an upstream request */
     PATH_BYTES = 4096,
 };
@@ -95,15 +94,12 @@ static void path_of(const struct tp_edge_worker *worker, const char *name, char 
 
 static enum tp_err open_shared_file(struct tp_edge_worker *worker, struct tp_diag *diag)
 {
-    const struct tp_shm_section sections[] = {
-        { TP_COUNTERS_SECTION_IDENTITIES, (size_t)worker->settings->quota_identities * COUNTER_BYTES },
-        { TP_COUNTERS_SECTION_ADDRESSES, (size_t)worker->settings->quota_addresses * COUNTER_BYTES },
-    };
+    const struct tp_edge_settings *settings = worker->settings;
     char path[PATH_BYTES];
     enum tp_err err;
 
     path_of(worker, TP_PATH_SHM, path);
-    err = tp_shm_open(&worker->shm, path, sections, sizeof(sections) / sizeof(sections[0]), diag);
+    err = tp_counters_open_file(&worker->shm, path, settings->quota_identities, settings->quota_addresses, diag);
     if (!err)
         worker->gateway.counters = tp_counters_new(worker->shm);
     return err;
@@ -140,7 +136,7 @@ static enum tp_err open_parts(struct tp_edge_worker *worker, struct tp_diag *dia
     worker->gateway.conf_cache = tp_conf_cache_new(CONF_CACHE_ENTRIES);
     worker->pool = tp_edge_pool_new(settings);
     worker->tls = tp_edge_tls_new(settings, worker->cycle->log);
-    worker->hosts = tp_edge_hosts_load(settings->hosts_file.data, worker->cycle->log);
+    worker->resolver = tp_edge_resolver_new(settings, worker->cycle->log);
     tp_buf_init(&worker->scratch, MAX_HEAD_BYTES);
     return TP_OK;
 }
@@ -167,7 +163,7 @@ static void free_worker(struct tp_edge_worker *worker)
     tp_edge_pool_free(worker->pool);
     tp_edge_upstream_confs_free(worker->upstream_confs);
     tp_edge_tls_free(worker->tls);
-    tp_edge_hosts_free(worker->hosts);
+    tp_edge_resolver_free(worker->resolver);
     tp_conf_cache_free(gateway->conf_cache);
     tp_counters_free(gateway->counters);
     tp_shm_close(worker->shm);

@@ -140,8 +140,7 @@ static struct tp_str part_name(struct tp_str headers)
     struct tp_str rest = headers, line, name = TP_STR_NULL;
 
     while (tp_str_next(&rest, '\n', &line))
-        if (tp_str_starts_nocase(line, TP_STR("content-disposition:")) &&
-            find_parameter(line, TP_STR("name"), &name))
+        if (tp_str_starts_nocase(line, TP_STR("content-disposition:")) && find_parameter(line, TP_STR("name"), &name))
             return name;
     return TP_STR_NULL;
 }

@@ -160,7 +160,7 @@ struct tp_chain_rows {
     struct shared_chain {
         const struct tp_service *service; /* NULL: routes without service */
         const struct tp_chain *chain;
-    } *shared; /* by address of the service */
+    } * shared; /* by address of the service */
     size_t shared_count;
 };
 

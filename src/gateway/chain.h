@@ -15,7 +15,7 @@ struct tp_slot {
     struct tp_str name; /* clones differ from plugin->name */
     int priority;
     const void *conf;
-    unsigned rank; /* of the scope, 1 the most specific … 8 global */
+    unsigned rank;                      /* of the scope, 1 the most specific … 8 global */
     const struct tp_ordering *ordering; /* NULL: none */
 };
 

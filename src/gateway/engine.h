@@ -17,20 +17,20 @@ struct tp_conn;
 
 /* One attempt's destination: everything a connection pool must tell apart (engine-room.md, "Pool key"). */
 struct tp_target {
-    struct tp_str host;       /* name or literal address of the service or target: for resolution and logs */
+    struct tp_str host; /* name or literal address of the service or target: for resolution and logs */
     uint16_t port;
     bool tls;
-    struct tp_str tls_name;   /* SNI and name to verify */
+    struct tp_str tls_name; /* SNI and name to verify */
     bool tls_verify;
     int tls_verify_depth;
-    struct tp_str ca_digest;  /* of the CA set to verify with; empty: the node's store */
+    struct tp_str ca_digest;          /* of the CA set to verify with; empty: the node's store */
     struct tp_str client_certificate; /* id text; empty: none */
-    struct tp_str host_header; /* value of Host for this attempt */
+    struct tp_str host_header;        /* value of Host for this attempt */
     int64_t connect_timeout_ms, write_timeout_ms, read_timeout_ms;
-    int tries;                /* attempts in all, at least 1 */
+    int tries; /* attempts in all, at least 1 */
     bool request_buffering;
     bool response_buffering;
-    bool websocket;           /* the client asks for an upgrade to websocket */
+    bool websocket; /* the client asks for an upgrade to websocket */
 };
 
 /* A resolved address. */
@@ -57,7 +57,8 @@ struct tp_conn_options {
 struct tp_engine_ops {
     int64_t (*now_ms)(struct tp_engine *engine);
 
-    /* Run `tp_request_run(req)` soon, from the event loop, never from inside this call; not when req was freed meanwhile. */
+    /* Run `tp_request_run(req)` soon, from the event loop, never from inside this call; not when req was freed
+     * meanwhile. */
     void (*wake)(struct tp_request *req);
 
     /* One timer a request: on_timer after delay; setting replaces. */
@@ -76,7 +77,8 @@ struct tp_engine_ops {
      */
     void (*send)(struct tp_request *req, struct tp_str body);
 
-    /* Addresses of a name: TP_OK with the list in the request's arena, or TP_ERR_AGAIN and later tp_request_on_resolved. */
+    /* Addresses of a name: TP_OK with the list in the request's arena, or TP_ERR_AGAIN and later
+     * tp_request_on_resolved. */
     enum tp_err (*resolve)(struct tp_request *req, struct tp_str name, struct tp_address **out, size_t *count);
 
     /*

@@ -104,10 +104,11 @@ static bool make_server_page(struct tp_arena *arena, int status, struct tp_error
         if (server_pages[i].status != status)
             continue;
         out->content_type = TP_STR("text/html; charset=UTF-8");
-        out->body = tp_arena_printf(arena,
-                                    "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n"
-                                    "</body>\r\n</html>\r\n",
-                                    title, title);
+        out->body = tp_arena_printf(
+            arena,
+            "<html>\r\n<head><title>%s</title></head>\r\n<body>\r\n<center><h1>%s</h1></center>\r\n"
+            "</body>\r\n</html>\r\n",
+            title, title);
         return true;
     }
     return false;
@@ -216,7 +217,9 @@ void tp_error_body_make(struct tp_arena *arena, const struct tp_gateway_settings
     text = message ? tp_str_from_cstr(message)
                    : tp_arena_printf(arena, "The upstream server responded with %d", status);
     if (server_level && !wish.data)
-        wish = content_type.data ? content_type : TP_STR("text/plain");
+        wish = content_type.data                   ? content_type
+               : settings->error_default_type.data ? settings->error_default_type
+                                                   : TP_STR("text/plain");
     if (server_level && tp_str_starts(wish, TP_STR("application/grpc"))) {
         /* Kong's own page for gRPC types over HTTP/1: compact, without request id. */
         out->content_type = content_types[JSON];
@@ -238,33 +241,20 @@ void tp_error_body_make(struct tp_arena *arena, const struct tp_gateway_settings
 struct tp_grpc_error tp_grpc_error_of(int status)
 {
     switch (status) {
-    case 401:
-        return (struct tp_grpc_error){ "16", "Unauthenticated" };
-    case 403:
-        return (struct tp_grpc_error){ "7", "PermissionDenied" };
-    case 404:
-        return (struct tp_grpc_error){ "5", "NotFound" };
-    case 409:
-        return (struct tp_grpc_error){ "6", "AlreadyExists" };
-    case 429:
-        return (struct tp_grpc_error){ "8", "ResourceExhausted" };
-    case 499:
-        return (struct tp_grpc_error){ "1", "Canceled" };
-    case 501:
-        return (struct tp_grpc_error){ "12", "Unimplemented" };
-    case 503:
-        return (struct tp_grpc_error){ "14", "Unavailable" };
-    case 504:
-        return (struct tp_grpc_error){ "4", "DeadlineExceeded" };
+    case 401: return (struct tp_grpc_error){ "16", "Unauthenticated" };
+    case 403: return (struct tp_grpc_error){ "7", "PermissionDenied" };
+    case 404: return (struct tp_grpc_error){ "5", "NotFound" };
+    case 409: return (struct tp_grpc_error){ "6", "AlreadyExists" };
+    case 429: return (struct tp_grpc_error){ "8", "ResourceExhausted" };
+    case 499: return (struct tp_grpc_error){ "1", "Canceled" };
+    case 501: return (struct tp_grpc_error){ "12", "Unimplemented" };
+    case 503: return (struct tp_grpc_error){ "14", "Unavailable" };
+    case 504: return (struct tp_grpc_error){ "4", "DeadlineExceeded" };
     }
     switch (status / 100) {
-    case 2:
-        return (struct tp_grpc_error){ "0", "OK" };
-    case 4:
-        return (struct tp_grpc_error){ "3", "InvalidArgument" };
-    case 5:
-        return (struct tp_grpc_error){ "13", "Internal" };
-    default:
-        return (struct tp_grpc_error){ "2", "Unknown" };
+    case 2: return (struct tp_grpc_error){ "0", "OK" };
+    case 4: return (struct tp_grpc_error){ "3", "InvalidArgument" };
+    case 5: return (struct tp_grpc_error){ "13", "Internal" };
+    default: return (struct tp_grpc_error){ "2", "Unknown" };
     }
 }

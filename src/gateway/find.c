@@ -75,8 +75,7 @@ enum tp_err tp_find_caller(struct tp_request *req, const char *kind, struct tp_s
     return err;
 }
 
-enum tp_err tp_find_consumer_named(struct tp_request *req, struct tp_str id_or_username,
-                                   const struct tp_consumer **out)
+enum tp_err tp_find_consumer_named(struct tp_request *req, struct tp_str id_or_username, const struct tp_consumer **out)
 {
     struct tp_consumer *consumer;
     struct tp_view *view;

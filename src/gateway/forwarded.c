@@ -72,35 +72,23 @@ static bool is(struct tp_str name, const char *letters, size_t len)
 bool tp_header_is_managed(const struct tp_request *req, struct tp_str name)
 {
     switch (name.len) {
-    case 2:
-        return IS("TE");
-    case 3:
-        return IS("Via");
-    case 4:
-        return IS("Host");
-    case 5:
-        return IS("Proxy");
-    case 6:
-        return IS("Expect");
-    case 7:
-        return IS("Upgrade");
-    case 9:
-        return IS("X-Real-IP");
-    case 10:
-        return IS("Connection") || IS("Keep-Alive");
-    case 14:
-        return IS("Content-Length");
-    case 15:
-        return IS("X-Forwarded-For");
+    case 2: return IS("TE");
+    case 3: return IS("Via");
+    case 4: return IS("Host");
+    case 5: return IS("Proxy");
+    case 6: return IS("Expect");
+    case 7: return IS("Upgrade");
+    case 9: return IS("X-Real-IP");
+    case 10: return IS("Connection") || IS("Keep-Alive");
+    case 14: return IS("Content-Length");
+    case 15: return IS("X-Forwarded-For");
     case 16:
         return IS("X-Forwarded-Host") || IS("X-Forwarded-Port") || IS("X-Forwarded-Path") || IS("Proxy-Connection");
     case 17:
         return IS("Transfer-Encoding") || IS("X-Forwarded-Proto") ||
                (req->gateway->settings.upstream_request_id && IS("X-Kong-Request-Id"));
-    case 18:
-        return IS("X-Forwarded-Prefix");
-    default:
-        return false;
+    case 18: return IS("X-Forwarded-Prefix");
+    default: return false;
     }
 }
 

@@ -9,7 +9,7 @@ struct tp_forwarded {
     struct tp_str prefix; /* data NULL: the header is not sent */
     struct tp_str port;   /* data NULL: port_number */
     uint16_t port_number;
-    bool lower_host;      /* host is the client's Host: to be lowered */
+    bool lower_host; /* host is the client's Host: to be lowered */
 };
 void tp_forwarded_read(const struct tp_request *req, struct tp_forwarded *out);
 

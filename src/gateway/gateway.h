@@ -34,18 +34,19 @@ enum tp_err tp_program_from_plan(struct tp_program **out, const struct tp_plan *
 /* Settings that the request path reads (proxying.md §3, §4); text is borrowed and outlives the gateway. */
 struct tp_gateway_settings {
     enum tp_router_flavor flavor;
-    bool header_server_tokens;   /* Server and Via */
-    bool header_latency_tokens;  /* X-Kong-Proxy-Latency, … */
+    bool header_server_tokens;  /* Server and Via */
+    bool header_latency_tokens; /* X-Kong-Proxy-Latency, … */
     bool header_upstream_latency, header_proxy_latency, header_response_latency;
     bool header_server, header_via;
     bool header_request_id;
     bool header_upstream_status;
-    bool upstream_request_id;    /* X-Kong-Request-Id to the upstream */
+    bool upstream_request_id; /* X-Kong-Request-Id to the upstream */
     bool allow_debug_header;
-    bool flat_windows;           /* months of 30 and years of 365 days in rate limits' resets, as Kong */
-    struct tp_list trusted_ips;  /* of struct tp_str */
-    struct tp_list port_maps;    /* of struct tp_str, "80:8000" */
-    struct tp_str error_template[4]; /* html json xml plain with two %s; absent: built in */
+    bool flat_windows;                /* months of 30 and years of 365 days in rate limits' resets, as Kong */
+    struct tp_list trusted_ips;       /* of struct tp_str */
+    struct tp_list port_maps;         /* of struct tp_str, "80:8000" */
+    struct tp_str error_default_type; /* of server-level errors when the client tells none; absent: text/plain */
+    struct tp_str error_template[4];  /* html json xml plain with two %s; absent: built in */
 };
 
 struct tp_gateway {
@@ -55,10 +56,10 @@ struct tp_gateway {
     struct tp_plugin_set *plugins;
     struct tp_counters *counters;
     struct tp_conf_cache *conf_cache;
-    struct tp_redis *redis;       /* gateway/redis.c's pool; made on first use, freed by tp_redis_free */
-    struct tp_lua *lua;           /* gateway/template.c's state; made on first use, freed by tp_lua_free */
-    struct tp_program *program;   /* NULL until the first plan: 503 */
-    struct tp_node *node;         /* what is derived from the settings (node.h); made by the first request */
+    struct tp_redis *redis;     /* gateway/redis.c's pool; made on first use, freed by tp_redis_free */
+    struct tp_lua *lua;         /* gateway/template.c's state; made on first use, freed by tp_lua_free */
+    struct tp_program *program; /* NULL until the first plan: 503 */
+    struct tp_node *node;       /* what is derived from the settings (node.h); made by the first request */
 };
 
 /* The name in Server and Via. */

@@ -17,7 +17,8 @@ static inline bool same_word(const char *a, const char *b, size_t size)
     return memcmp(a, b, size) == 0; /* of constant size: two loads */
 }
 
-/* Names that are alike are nearly always spelled alike: then words compare. The last word may overlap the one before. */
+/* Names that are alike are nearly always spelled alike: then words compare. The last word may overlap the one before.
+ */
 bool tp_header_bytes_eq(const char *a, const char *b, size_t len)
 {
     if (len < 8)
@@ -91,9 +92,9 @@ void tp_header_table_remove_from(struct tp_header_table *table, struct tp_str na
 
 /* RFC 9110 §5.6.2. */
 static const unsigned char token_chars[256] = {
-    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1,         ['\''] = 1,        ['*'] = 1,         ['+'] = 1, ['-'] = 1,
-    ['.'] = 1, ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1,         ['~'] = 1,         ['0' ... '9'] = 1,
-    ['A' ... 'Z'] = 1,    ['a' ... 'z'] = 1,
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1,
 };
 
 static bool breaks_line(char c)

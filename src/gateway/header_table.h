@@ -51,7 +51,8 @@ void tp_header_table_init(struct tp_header_table *table, struct tp_arena *arena,
 
 size_t tp_header_table_search(const struct tp_header_table *table, struct tp_str name, uint32_t mark, size_t from);
 
-/* Position of the first `name` at or behind `from`; table->count when there is none. Most names asked for are absent. */
+/* Position of the first `name` at or behind `from`; table->count when there is none. Most names asked for are absent.
+ */
 static inline size_t tp_header_table_find(const struct tp_header_table *table, struct tp_str name, size_t from)
 {
     uint32_t mark = tp_header_mark(name);

@@ -47,8 +47,8 @@ static void set_caller(struct tp_request *req, const struct tp_consumer *consume
     set_or_clear(req, TP_STR("X-Consumer-Username"), consumer ? safe(req, consumer->username) : TP_STR_NULL);
 }
 
-void tp_authenticate(struct tp_request *req, const struct tp_consumer *consumer,
-                     const struct tp_credential *credential, struct tp_str identifier)
+void tp_authenticate(struct tp_request *req, const struct tp_consumer *consumer, const struct tp_credential *credential,
+                     struct tp_str identifier)
 {
     set_caller(req, consumer, credential);
     set_or_clear(req, TP_STR("X-Credential-Identifier"), safe(req, tp_arena_dup(req->arena, identifier)));

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 
 #define MEMORY_MAX (8u * 1024 * 1024)
-#define TICK 1000      /* instructions */
-#define TICKS_MAX 100  /* 100,000 instructions */
+#define TICK 1000     /* instructions */
+#define TICKS_MAX 100 /* 100,000 instructions */
 #define CHUNKS_MAX 4096
 
 /* Registry keys are addresses of these. */
@@ -56,15 +56,9 @@ struct tp_lua *tp_lua_of(lua_State *L)
 static void push_value(lua_State *L, const struct tp_lua_value *value)
 {
     switch (value->kind) {
-    case TP_LUA_NIL:
-        lua_pushnil(L);
-        break;
-    case TP_LUA_TEXT:
-        lua_pushlstring(L, value->text.data ? value->text.data : "", value->text.len);
-        break;
-    case TP_LUA_TRUE:
-        lua_pushboolean(L, 1);
-        break;
+    case TP_LUA_NIL: lua_pushnil(L); break;
+    case TP_LUA_TEXT: lua_pushlstring(L, value->text.data ? value->text.data : "", value->text.len); break;
+    case TP_LUA_TRUE: lua_pushboolean(L, 1); break;
     case TP_LUA_LIST:
         lua_createtable(L, (int)value->count, 0);
         for (size_t i = 0; i < value->count; i++) {
@@ -280,8 +274,7 @@ static void push_chunk(lua_State *L, struct tp_lua *lua, struct tp_str expressio
 struct evaluation {
     struct tp_lua *lua;
     struct tp_str expression;
-    struct tp_arena *arena;
-    struct tp_str *out;
+    struct tp_lua_result *result;
 };
 
 /* Addresses are nobody's business: tables and functions all look alike. */
@@ -291,20 +284,11 @@ static struct tp_str result_text(lua_State *L)
 
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
-    case LUA_TNUMBER:
-        text.data = lua_tolstring(L, -1, &text.len);
-        break;
-    case LUA_TBOOLEAN:
-        text = lua_toboolean(L, -1) ? TP_STR("true") : TP_STR("");
-        break;
-    case LUA_TTABLE:
-        text = TP_STR("table: 0x000000000000");
-        break;
-    case LUA_TFUNCTION:
-        text = TP_STR("function: 0x000000000000");
-        break;
-    default:
-        break;
+    case LUA_TNUMBER: text.data = lua_tolstring(L, -1, &text.len); break;
+    case LUA_TBOOLEAN: text = lua_toboolean(L, -1) ? TP_STR("true") : TP_STR(""); break;
+    case LUA_TTABLE: text = TP_STR("table: 0x000000000000"); break;
+    case LUA_TFUNCTION: text = TP_STR("function: 0x000000000000"); break;
+    default: break;
     }
     return text;
 }
@@ -320,7 +304,7 @@ static int evaluate(lua_State *L)
     text = result_text(L);
     if (text.len > TP_LUA_RESULT_MAX)
         return luaL_error(L, "the result is too long");
-    *e->out = tp_arena_dup(e->arena, text);
+    e->result->text = tp_arena_dup(e->result->arena, text);
     return 0;
 }
 
@@ -332,9 +316,9 @@ static void copy_message(lua_State *L, char *message, size_t size)
 }
 
 enum tp_err tp_lua_eval(struct tp_lua *lua, struct tp_str expression, const struct tp_lua_source *source,
-                        struct tp_arena *arena, struct tp_str *out, char *message, size_t size)
+                        struct tp_lua_result *result)
 {
-    struct evaluation e = { lua, expression, arena, out };
+    struct evaluation e = { lua, expression, result };
     lua_State *L = lua->L;
     int status;
 
@@ -347,7 +331,7 @@ enum tp_err tp_lua_eval(struct tp_lua *lua, struct tp_str expression, const stru
     lua->source = NULL;
     if (status == 0)
         return TP_OK;
-    copy_message(L, message, size);
+    copy_message(L, result->message, sizeof(result->message));
     lua_settop(L, 0);
     if (status == LUA_ERRMEM)
         lua_gc(L, LUA_GCCOLLECT, 0);

@@ -36,12 +36,18 @@ void tp_lua_free(struct tp_lua *lua);
 /* Whether the expression can be compiled; in a state of its own, for any thread. */
 bool tp_lua_check(struct tp_str expression, char *message, size_t size);
 
+struct tp_lua_result {
+    struct tp_arena *arena; /* given: where the text goes */
+    struct tp_str text;
+    char message[200]; /* why it failed */
+};
+
 /*
- * The expression's value as text, in `arena`: nil and false are empty. TP_ERR_INVALID: it failed, or exceeded a
- * limit; the message says why.
+ * The expression's value as text: nil and false are empty. TP_ERR_INVALID: it failed, or exceeded a limit; the
+ * message says why.
  */
 enum tp_err tp_lua_eval(struct tp_lua *lua, struct tp_str expression, const struct tp_lua_source *source,
-                        struct tp_arena *arena, struct tp_str *out, char *message, size_t size);
+                        struct tp_lua_result *result);
 
 #define TP_LUA_RESULT_MAX (64 * 1024)
 

@@ -9,10 +9,10 @@
 
 struct tp_lua {
     lua_State *L;
-    size_t memory;        /* bytes that the state holds now */
-    unsigned ticks;       /* of the instruction hook, in this evaluation */
-    unsigned match_steps; /* of pattern matching, in this evaluation */
-    size_t chunks;        /* compiled expressions kept */
+    size_t memory;                      /* bytes that the state holds now */
+    unsigned ticks;                     /* of the instruction hook, in this evaluation */
+    unsigned match_steps;               /* of pattern matching, in this evaluation */
+    size_t chunks;                      /* compiled expressions kept */
     const struct tp_lua_source *source; /* during an evaluation */
 };
 

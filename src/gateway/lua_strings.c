@@ -114,14 +114,10 @@ static bool is_single(struct matcher *m, const char *s, const char *p, const cha
         return false;
     c = (unsigned char)*s;
     switch (*p) {
-    case '.':
-        return true;
-    case '%':
-        return is_of_class(c, (unsigned char)p[1]);
-    case '[':
-        return is_of_set(c, p, end - 1);
-    default:
-        return (unsigned char)*p == c;
+    case '.': return true;
+    case '%': return is_of_class(c, (unsigned char)p[1]);
+    case '[': return is_of_set(c, p, end - 1);
+    default: return (unsigned char)*p == c;
     }
 }
 
@@ -248,12 +244,9 @@ static const char *match_item(struct matcher *m, const char *s, const char *p, c
             *at = s;
         }
         return found;
-    case '+':
-        return is_single(m, s, p, end) ? match_most(m, s + 1, p, end) : NULL;
-    case '*':
-        return match_most(m, s, p, end);
-    case '-':
-        return match_fewest(m, s, p, end);
+    case '+': return is_single(m, s, p, end) ? match_most(m, s + 1, p, end) : NULL;
+    case '*': return match_most(m, s, p, end);
+    case '-': return match_fewest(m, s, p, end);
     default:
         if (is_single(m, s, p, end)) {
             *next = end;
@@ -531,7 +524,7 @@ static int fn_gsub(lua_State *L)
         }
         if (end && end > s)
             s = end;
-        else if (s < m.text_end)
+        else if (s < m.text_end) /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): Lua's text is never NULL */
             luaL_addchar(&out, *s++);
         else
             break;
@@ -570,7 +563,10 @@ void tp_lua_open_strings(lua_State *L)
 {
     static const char *const kept[] = { "byte", "char", "len", "lower", "upper", "reverse", "sub", "rep" };
     static const luaL_Reg made[] = {
-        { "find", fn_find }, { "match", fn_match }, { "gmatch", fn_gmatch }, { "gsub", fn_gsub },
+        { "find", fn_find },
+        { "match", fn_match },
+        { "gmatch", fn_gmatch },
+        { "gsub", fn_gsub },
     };
 
     lua_pushcfunction(L, luaopen_string);

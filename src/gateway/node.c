@@ -81,14 +81,12 @@ static void read_ports(struct tp_node *node, struct tp_list list)
     }
 }
 
-struct tp_node *tp_gateway_node(struct tp_gateway *gateway)
+struct tp_node *tp_gateway_make_node(struct tp_gateway *gateway)
 {
-    if (!gateway->node) {
-        gateway->node = tp_new(struct tp_node);
-        read_trusted(gateway->node, gateway->settings.trusted_ips);
-        read_ports(gateway->node, gateway->settings.port_maps);
-        gateway->node->arenas = tp_arena_spares_new(MAX_SPARE_ARENAS);
-    }
+    gateway->node = tp_new(struct tp_node);
+    read_trusted(gateway->node, gateway->settings.trusted_ips);
+    read_ports(gateway->node, gateway->settings.port_maps);
+    gateway->node->arenas = tp_arena_spares_new(MAX_SPARE_ARENAS);
     return gateway->node;
 }
 

@@ -29,7 +29,11 @@ struct tp_node {
 };
 
 /* The gateway's node, made by the first call. */
-struct tp_node *tp_gateway_node(struct tp_gateway *gateway);
+struct tp_node *tp_gateway_make_node(struct tp_gateway *gateway);
+static inline struct tp_node *tp_gateway_node(struct tp_gateway *gateway)
+{
+    return gateway->node ? gateway->node : tp_gateway_make_node(gateway);
+}
 
 /* Whether the connecting address is one of trusted_ips. */
 bool tp_node_trusts(const struct tp_node *node, struct tp_str ip);

@@ -1,8 +1,8 @@
 /*
  * Quotas for plugins: the worker's counters and the engine's clock behind turnpike/quota.h.
  */
-#include "gateway/request.h"
 #include "turnpike/quota.h"
+#include "gateway/request.h"
 
 void tp_quota_take(struct tp_request *req, const struct tp_quota_key *key, bool flat, struct tp_quota_state *state)
 {

@@ -55,7 +55,7 @@ struct server {
     struct tp_buf queued; /* while OPENING */
     struct call *first, **last;
     size_t pending;
-    void *timer; /* runs while calls are pending */
+    void *timer;          /* runs while calls are pending */
     unsigned losses;      /* in a row */
     int64_t break_ms;     /* length of the next break */
     int64_t closed_until; /* calls fail before; 0: the breaker is closed */
@@ -78,8 +78,8 @@ static void log_server(const struct server *s, enum tp_log_level level, const ch
     struct tp_engine *engine = s->redis->engine;
     char line[300];
 
-    snprintf(line, sizeof(line), "redis %.*s:%d: %s%s%s", TP_STR_ARG(tp_str_head(s->conf.host, 100)),
-             (int)s->conf.port, what, why ? ": " : "", why ? why : "");
+    snprintf(line, sizeof(line), "redis %.*s:%d: %s%s%s", TP_STR_ARG(tp_str_head(s->conf.host, 100)), (int)s->conf.port,
+             what, why ? ": " : "", why ? why : "");
     engine->ops->log(engine, NULL, level, tp_str_from_cstr(line));
 }
 
@@ -305,9 +305,7 @@ static bool copy_reply(struct tp_arena *arena, const redisReply *from, struct tp
 {
     memset(to, 0, sizeof(*to));
     switch (from->type) {
-    case REDIS_REPLY_NIL:
-        to->type = TP_REDIS_NIL;
-        return true;
+    case REDIS_REPLY_NIL: to->type = TP_REDIS_NIL; return true;
     case REDIS_REPLY_INTEGER:
         to->type = TP_REDIS_INTEGER;
         to->integer = from->integer;
@@ -329,8 +327,7 @@ static bool copy_reply(struct tp_arena *arena, const redisReply *from, struct tp
                 return false;
         return true;
     }
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -501,8 +498,7 @@ static bool log_in(struct server *s, int64_t deadline_ms)
         const struct tp_str with_user[] = { TP_STR("AUTH"), s->conf.username, s->conf.password };
         const struct tp_str without[] = { TP_STR("AUTH"), s->conf.password };
 
-        if (!(s->conf.username.len ? send_login(s, with_user, 3, deadline_ms)
-                                   : send_login(s, without, 2, deadline_ms)))
+        if (!(s->conf.username.len ? send_login(s, with_user, 3, deadline_ms) : send_login(s, without, 2, deadline_ms)))
             return false;
     }
     if (s->conf.database > 0) {

@@ -55,11 +55,9 @@ static enum tp_verdict (*const steps[STEP_COUNT])(struct tp_request *req) = {
     [STEP_GATE] = tp_step_gate,       /* 404, redirect to https, gRPC manners */
     [STEP_ACCESS] = tp_step_access,   /* the route's plugins */
     [STEP_TARGET] = tp_step_target,   /* where to, and its addresses */
-    [STEP_PROXY] = step_proxy,
-    [STEP_SEND] = step_send,
-    [STEP_HEADER] = tp_step_header,   /* the answer's head, proxied or our own */
-    [STEP_BODY] = step_body,
-    [STEP_LOG] = tp_step_log,
+    [STEP_PROXY] = step_proxy,        [STEP_SEND] = step_send,
+    [STEP_HEADER] = tp_step_header, /* the answer's head, proxied or our own */
+    [STEP_BODY] = step_body,          [STEP_LOG] = tp_step_log,
 };
 
 static void loop(struct tp_request *req)
@@ -70,15 +68,12 @@ static void loop(struct tp_request *req)
             req->step++;
             req->turn = 0;
             break;
-        case TP_WAIT:
-            return; /* perhaps without `req` */
+        case TP_WAIT: return; /* perhaps without `req` */
         case TP_FAIL:
             tp_respond_failed(req);
             req->step = STEP_SEND;
             break;
-        case TP_RESPONDED:
-            req->step = STEP_SEND;
-            break;
+        case TP_RESPONDED: req->step = STEP_SEND; break;
         }
     }
 }

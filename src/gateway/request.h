@@ -20,21 +20,21 @@
  * guarantees: the method is a token, no CR, LF or NUL in any text.
  */
 struct tp_request_input {
-    struct tp_str request_id;    /* 32 hex digits; absent: drawn by tp_request_new */
+    struct tp_str request_id; /* 32 hex digits; absent: drawn by tp_request_new */
     struct tp_str method;
-    struct tp_str target;        /* as in the request line: path?query */
-    struct tp_str host_header;   /* data NULL: none */
+    struct tp_str target;      /* as in the request line: path?query */
+    struct tp_str host_header; /* data NULL: none */
     const struct tp_header *headers;
     size_t header_count;
-    int http_version;            /* 10 11 20 */
+    int http_version; /* 10 11 20 */
     bool tls;
     struct tp_str sni;
-    struct tp_str peer_ip;       /* the connecting address */
-    struct tp_str client_ip;     /* after real-ip */
+    struct tp_str peer_ip;   /* the connecting address */
+    struct tp_str client_ip; /* after real-ip */
     uint16_t client_port;
     struct tp_str server_ip;
     uint16_t server_port;
-    int64_t content_length;      /* -1: not announced */
+    int64_t content_length; /* -1: not announced */
     bool has_body;
     int64_t started_ms;
 };
@@ -76,14 +76,15 @@ struct tp_answer {
     int status;
     struct tp_header *headers; /* without hop-by-hop ones */
     size_t header_count, header_capacity;
-    uint64_t name_lengths;     /* a bit (length modulo 64) for each name that is, or was, among them */
-    bool proxied;              /* proxying was attempted */
-    bool drop_length;          /* a plugin changes the body: no Content-Length */
+    uint64_t name_lengths; /* a bit (length modulo 64) for each name that is, or was, among them */
+    bool proxied;          /* proxying was attempted */
+    bool drop_length;      /* a plugin changes the body: no Content-Length */
 };
 struct tp_answer *tp_request_answer(struct tp_request *req);
 /* For the engine, filling it from the upstream; *borrows* the text. */
 void tp_answer_add(struct tp_request *req, struct tp_str name, struct tp_str value);
-/* The same for a whole head: an empty answer with room for `count`, to be written by the engine; then how many there are. */
+/* The same for a whole head: an empty answer with room for `count`, to be written by the engine; then how many there
+ * are. */
 struct tp_header *tp_answer_begin_fill(struct tp_request *req, size_t count);
 void tp_answer_end_fill(struct tp_request *req, size_t count);
 
@@ -100,7 +101,7 @@ void tp_request_on_body_chunk(struct tp_request *req, struct tp_str *chunk, bool
 struct tp_try {
     struct tp_str ip;
     uint16_t port;
-    int status;             /* 0: no answer */
+    int status; /* 0: no answer */
     int64_t start_ms;
 };
 struct tp_measures {
@@ -115,8 +116,8 @@ struct tp_measures *tp_request_measures(struct tp_request *req);
 void tp_request_on_done(struct tp_request *req);
 
 /*
- * Proxying failed before an answer (502, 503, 504 …), or the engine itself refuses the request (400, 408, 413, 414, 494 …),
- * then also at an earlier step or before any: make the error page.
+ * Proxying failed before an answer (502, 503, 504 …), or the engine itself refuses the request (400, 408, 413, 414, 494
+ * …), then also at an earlier step or before any: make the error page.
  */
 void tp_request_on_proxy_failed(struct tp_request *req, int status);
 

@@ -60,14 +60,14 @@ struct tp_request {
     /* The loop. */
     unsigned step;
     enum tp_stop stop;
-    size_t turn;              /* plugins of the running phase that are done */
+    size_t turn;                /* plugins of the running phase that are done */
     const struct tp_slot *slot; /* of the running plugin */
-    tp_resume_fn resume;      /* set: the running plugin goes on here */
+    tp_resume_fn resume;        /* set: the running plugin goes on here */
     void *resume_state;
-    bool abandoned;           /* nobody waits for the plugin's tp_request_resume any more */
+    bool abandoned;               /* nobody waits for the plugin's tp_request_resume any more */
     const struct tp_chain *chain; /* what runs from now on; until access the global one */
     bool access_begun;
-    bool caller_changed;      /* consumer rows are to be looked up before the next turn */
+    bool caller_changed; /* consumer rows are to be looked up before the next turn */
 
     /* The request as it came, taken apart. */
     struct tp_str raw_path, raw_query; /* raw_query.data NULL: no '?' */
@@ -82,14 +82,14 @@ struct tp_request {
     /* On the way upstream. */
     struct tp_header_table headers;
     struct tp_str method, upstream_path, upstream_query;
-    bool path_replaced;                /* by a plugin */
-    struct tp_str host_replaced;       /* Host set by a plugin; data NULL: no */
-    struct tp_arg *args;               /* of upstream_query, when args_read */
+    bool path_replaced;          /* by a plugin */
+    struct tp_str host_replaced; /* Host set by a plugin; data NULL: no */
+    struct tp_arg *args;         /* of upstream_query, when args_read */
     size_t arg_count;
     bool args_read;
     struct tp_str body, new_body;
     bool body_read, body_known, body_replaced;
-    uint64_t body_limit;               /* 0: none */
+    uint64_t body_limit; /* 0: none */
     struct tp_target target;
     struct tp_address *addresses;
     size_t address_count;
@@ -101,15 +101,15 @@ struct tp_request {
     const struct tp_consumer *without_rows; /* seen to have no plugin rows of its own when it was looked up */
     struct tp_note *notes;
     struct tp_secret *secrets;
-    struct tp_str log_target;          /* data NULL: as sent; also the next */
-    struct tp_str masked_path;         /* raw_path without secrets */
-    struct tp_str masked_query;        /* raw_query without the arguments that are secret */
+    struct tp_str log_target;   /* data NULL: as sent; also the next */
+    struct tp_str masked_path;  /* raw_path without secrets */
+    struct tp_str masked_query; /* raw_query without the arguments that are secret */
 
     /* The answer. */
     struct tp_answer answer;
     struct tp_str answer_body;
     bool responded;
-    bool head_done;                    /* edits go straight into the answer */
+    bool head_done; /* edits go straight into the answer */
     struct tp_answer_edit *edits;
     size_t edit_count, edit_capacity;
     struct tp_measures measures;
@@ -126,13 +126,13 @@ enum tp_verdict tp_request_call(struct tp_request *req, enum tp_verdict (*handle
 void tp_request_continue(struct tp_request *req, enum tp_stop why);
 
 /* Steps of some size. */
-enum tp_verdict tp_step_match(struct tp_request *req);   /* step_match.c */
+enum tp_verdict tp_step_match(struct tp_request *req); /* step_match.c */
 enum tp_verdict tp_step_gate(struct tp_request *req);
 enum tp_verdict tp_step_rewrite(struct tp_request *req); /* step_plugins.c */
 enum tp_verdict tp_step_access(struct tp_request *req);
 enum tp_verdict tp_step_header(struct tp_request *req);
 enum tp_verdict tp_step_log(struct tp_request *req);
-enum tp_verdict tp_step_target(struct tp_request *req);  /* target.c */
+enum tp_verdict tp_step_target(struct tp_request *req); /* target.c */
 
 /* respond.c: the 500 of TP_FAIL, and the page for a failed upstream. */
 void tp_respond_failed(struct tp_request *req);

@@ -8,8 +8,8 @@
 
 #include <stdio.h>
 
-/* Steps of one regex over one path or header value: some hundred microseconds at most. */
-#define MATCH_LIMIT 100000
+/* Steps of one regex over one path or header value. A step may look at all of it: some 30 ms at worst. */
+#define MATCH_LIMIT 10000
 #define DEPTH_LIMIT 1000
 #define HEAP_LIMIT_KIB 512
 #define JIT_STACK_MAX (256 * 1024)
@@ -62,7 +62,8 @@ static struct tp_router *router_new(enum tp_router_flavor flavor)
 }
 
 /* A regex of the route, or NULL: then the value is left out and the operator told. */
-static const struct tp_regex *compile_regex(struct compiler *c, const char *field, struct tp_str pattern, uint32_t options)
+static const struct tp_regex *compile_regex(struct compiler *c, const char *field, struct tp_str pattern,
+                                            uint32_t options)
 {
     char message[200];
     const struct tp_regex *regex = tp_regex_compile(c->router, pattern, options, message, sizeof(message));
@@ -144,8 +145,8 @@ static void compile_header(struct compiler *c, const struct tp_route_header *hea
         if (tp_str_starts(value, TP_STR("~*")) && (!traditional || header->values.count == 1)) {
             value = tp_str_from(value, 2);
             /* The default flavour lowers the pattern's text too, so "\D" becomes "\d": as Kong does. */
-            regexes[rule->regex_count] =
-                compile_regex(c, "headers", traditional ? value : letters(arena, value, false), 0);
+            regexes[rule->regex_count] = compile_regex(c, "headers", traditional ? value : letters(arena, value, false),
+                                                       0);
             rule->regex_count += regexes[rule->regex_count] != NULL;
         } else {
             values[rule->value_count++] = letters(arena, value, false);

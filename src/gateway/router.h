@@ -26,7 +26,7 @@ struct tp_match {
     struct tp_str matched_path;   /* the text that strip_path takes off */
     struct tp_str *captures;      /* [0] the whole; data NULL: did not take part */
     size_t capture_count;
-    const struct tp_str *names;   /* name of each capture, or absent; borrowed from the router */
+    const struct tp_str *names;       /* name of each capture, or absent; borrowed from the router */
     const struct tp_route *exhausted; /* a route whose regex hit its limit and so did not match: for the log */
 };
 

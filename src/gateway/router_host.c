@@ -54,12 +54,9 @@ struct tp_host_pattern tp_sni_pattern_parse(struct tp_str text)
 static bool text_matches(const struct tp_host_pattern *pattern, struct tp_str host, size_t least)
 {
     switch (pattern->kind) {
-    case TP_HOST_SUFFIX:
-        return host.len >= pattern->text.len + least && tp_str_ends(host, pattern->text);
-    case TP_HOST_PREFIX:
-        return host.len >= pattern->text.len + least && tp_str_starts(host, pattern->text);
-    case TP_HOST_EXACT:
-        break;
+    case TP_HOST_SUFFIX: return host.len >= pattern->text.len + least && tp_str_ends(host, pattern->text);
+    case TP_HOST_PREFIX: return host.len >= pattern->text.len + least && tp_str_starts(host, pattern->text);
+    case TP_HOST_EXACT: break;
     }
     return tp_str_eq(host, pattern->text);
 }
@@ -72,7 +69,8 @@ static uint16_t traditional_port(const struct tp_router_input *input)
     return input->tls ? 443 : 80;
 }
 
-bool tp_host_pattern_matches(const struct tp_host_pattern *pattern, const struct tp_router_input *input, bool traditional)
+bool tp_host_pattern_matches(const struct tp_host_pattern *pattern, const struct tp_router_input *input,
+                             bool traditional)
 {
     if (!traditional)
         return (!pattern->port || pattern->port == input->port) && text_matches(pattern, input->host, 0);

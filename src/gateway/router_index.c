@@ -323,7 +323,8 @@ static bool is_skipped(const struct tp_router *router, const struct tp_entry *en
     return own > start || (own == start && entry->asks > found);
 }
 
-static bool accepts(const struct search *s, const struct tp_entry *entry, struct tp_arena *arena, struct tp_match *match)
+static bool accepts(const struct search *s, const struct tp_entry *entry, struct tp_arena *arena,
+                    struct tp_match *match)
 {
     return tp_entry_matches(s->router, entry, s->input, arena, match) && !is_skipped(s->router, entry, s->input, arena);
 }

@@ -2,7 +2,7 @@
 #include "gateway/header_table.h"
 #include "gateway/router_priv.h"
 
-#define MAX_HEADERS 100     /* further ones are invisible to routing */
+#define MAX_HEADERS 100      /* further ones are invisible to routing */
 #define MAX_HEADER_TEXT 4096 /* longer values match no rule */
 
 static bool method_matches(const struct tp_entry *entry, struct tp_str method)
@@ -118,14 +118,9 @@ static bool regex_matches(const struct tp_router *router, const struct tp_entry 
         if (!tp_str_starts(path, entry->regex_literals[i]))
             continue;
         switch (tp_regex_match(router, entry->regexes[i], path, true)) {
-        case TP_REGEX_YES:
-            take_captures(router, entry->regexes[i], path, arena, match);
-            return true;
-        case TP_REGEX_EXHAUSTED:
-            match->exhausted = entry->route;
-            break;
-        case TP_REGEX_NO:
-            break;
+        case TP_REGEX_YES: take_captures(router, entry->regexes[i], path, arena, match); return true;
+        case TP_REGEX_EXHAUSTED: match->exhausted = entry->route; break;
+        case TP_REGEX_NO: break;
         }
     }
     return false;
@@ -146,8 +141,8 @@ static bool path_matches(const struct tp_router *router, const struct tp_entry *
 }
 
 /* Cheap questions first; the path's regex last, since it writes captures. */
-bool tp_entry_matches(const struct tp_router *router, const struct tp_entry *entry,
-                      const struct tp_router_input *input, struct tp_arena *arena, struct tp_match *match)
+bool tp_entry_matches(const struct tp_router *router, const struct tp_entry *entry, const struct tp_router_input *input,
+                      struct tp_arena *arena, struct tp_match *match)
 {
     return method_matches(entry, input->method) &&
            host_matches(entry, input, router->flavor == TP_ROUTER_TRADITIONAL) && sni_matches(entry, input) &&

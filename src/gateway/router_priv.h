@@ -126,7 +126,8 @@ uint64_t tp_entry_priority(const struct tp_entry *entry);
 
 struct tp_host_pattern tp_host_pattern_parse(struct tp_str text);
 struct tp_host_pattern tp_sni_pattern_parse(struct tp_str text);
-bool tp_host_pattern_matches(const struct tp_host_pattern *pattern, const struct tp_router_input *input, bool traditional);
+bool tp_host_pattern_matches(const struct tp_host_pattern *pattern, const struct tp_router_input *input,
+                             bool traditional);
 bool tp_sni_pattern_matches(const struct tp_host_pattern *pattern, struct tp_str sni);
 
 /* What a regex must match at least at its start, in plain letters. */
@@ -141,8 +142,8 @@ enum tp_regex_result tp_regex_match(const struct tp_router *router, const struct
                                     bool valid_utf8);
 
 /* On true, `match` tells path and captures (not the route). */
-bool tp_entry_matches(const struct tp_router *router, const struct tp_entry *entry,
-                      const struct tp_router_input *input, struct tp_arena *arena, struct tp_match *match);
+bool tp_entry_matches(const struct tp_router *router, const struct tp_entry *entry, const struct tp_router_input *input,
+                      struct tp_arena *arena, struct tp_match *match);
 
 void tp_router_index(struct tp_router *router);
 /* The best entry that matches, or NULL. */

@@ -16,8 +16,7 @@ static void make_upstream_path(struct tp_request *req)
 
     if (!req->route_info->grpc_service)
         path = tp_path_join(req->arena, route->service ? route->service->path : TP_STR("/"), path,
-                            req->match.matched_path, route->strip_path,
-                            route->path_handling_v1 && is_traditional(req));
+                            req->match.matched_path, route->strip_path, route->path_handling_v1 && is_traditional(req));
     req->upstream_path = tp_path_encode(req->arena, path);
 }
 

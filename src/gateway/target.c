@@ -78,8 +78,8 @@ void tp_target_prepare(struct tp_arena *arena, const struct tp_route *route, con
         .tls = tls,
         .tls_name = without_brackets(service->host),
         .tls_verify = service->tls_verify == TP_TRUE,
-        .tls_verify_depth =
-            service->tls_verify_depth == TP_INT_NULL ? DEFAULT_VERIFY_DEPTH : (int)service->tls_verify_depth,
+        .tls_verify_depth = service->tls_verify_depth == TP_INT_NULL ? DEFAULT_VERIFY_DEPTH
+                                                                     : (int)service->tls_verify_depth,
         .ca_digest = ca_digest(arena, service->ca_certificates),
         .client_certificate = uuid_text(arena, &service->client_certificate),
         .host_header = host_header(arena, service->host, service->port, tls),
@@ -120,10 +120,10 @@ static void fill_target(struct tp_request *req)
 
 static bool wants_websocket(const struct tp_request *req)
 {
-    struct tp_str upgrade;
+    size_t at = tp_header_table_find(&req->headers, TP_STR("Upgrade"), 0);
 
-    return req->input.http_version == 11 && tp_request_header(req, TP_STR("Upgrade"), &upgrade) &&
-           tp_str_eq_nocase(upgrade, TP_STR("websocket"));
+    return req->input.http_version == 11 && at < req->headers.count &&
+           tp_str_eq_nocase(req->headers.items[at].value, TP_STR("websocket"));
 }
 
 static enum tp_verdict judge_addresses(struct tp_request *req)

@@ -22,9 +22,9 @@ enum variable { HEADERS, QUERY_PARAMS, URI_CAPTURES, SHARED };
 
 struct piece {
     enum piece_kind kind;
-    struct tp_str text;      /* LITERAL: itself; EXPRESSION: the source between the parentheses */
-    enum variable variable;  /* LOOK_UP */
-    struct tp_str name;      /* data NULL: `index` */
+    struct tp_str text;     /* LITERAL: itself; EXPRESSION: the source between the parentheses */
+    enum variable variable; /* LOOK_UP */
+    struct tp_str name;     /* data NULL: `index` */
     size_t index;
     struct tp_str otherwise; /* instead of nil; absent: none */
 };
@@ -111,9 +111,9 @@ static bool take_index(struct cursor *c, size_t *out)
 
 static bool is_keyword(struct tp_str name)
 {
-    static const char *const words[] = { "and", "break", "do", "else", "elseif", "end", "false", "for", "function",
-                                         "goto", "if", "in", "local", "nil", "not", "or", "repeat", "return", "then",
-                                         "true", "until", "while" };
+    static const char *const words[] = { "and",      "break",  "do",   "else", "elseif", "end",  "false", "for",
+                                         "function", "goto",   "if",   "in",   "local",  "nil",  "not",   "or",
+                                         "repeat",   "return", "then", "true", "until",  "while" };
 
     for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
         if (tp_str_eq(name, tp_str_from_cstr(words[i])))
@@ -123,8 +123,9 @@ static bool is_keyword(struct tp_str name)
 
 static bool take_variable(struct cursor *c, enum variable *out)
 {
-    static const char *const names[] = { [HEADERS] = "headers", [QUERY_PARAMS] = "query_params",
-                                         [URI_CAPTURES] = "uri_captures", [SHARED] = "shared" };
+    static const char *const names[] = {
+        [HEADERS] = "headers", [QUERY_PARAMS] = "query_params", [URI_CAPTURES] = "uri_captures", [SHARED] = "shared"
+    };
     struct tp_str name;
 
     if (!take_name(c, &name))
@@ -154,8 +155,7 @@ static bool parse_look_up(struct tp_str expression, struct piece *out)
         return false;
     }
     skip_spaces(&c);
-    if (c.at < c.end &&
-        (!take_name(&c, &word) || !tp_str_eq(word, TP_STR("or")) || !take_text(&c, &out->otherwise)))
+    if (c.at < c.end && (!take_name(&c, &word) || !tp_str_eq(word, TP_STR("or")) || !take_text(&c, &out->otherwise)))
         return false;
     skip_spaces(&c);
     if (c.at != c.end)
@@ -236,8 +236,8 @@ bool tp_template_check(struct tp_str source, char *message, size_t size)
     return check_pieces(source, message, size);
 }
 
-enum tp_err tp_template_compile(struct tp_str source, struct tp_arena *arena, struct tp_template **out,
-                                char *message, size_t size)
+enum tp_err tp_template_compile(struct tp_str source, struct tp_arena *arena, struct tp_template **out, char *message,
+                                size_t size)
 {
     struct tp_template *tpl;
     struct tp_str rest;
@@ -358,14 +358,11 @@ static struct tp_lua_value capture_at_value(void *data, size_t index)
 static struct tp_lua_value look_up(struct tp_template_scope *scope, const struct piece *piece)
 {
     switch (piece->variable) {
-    case HEADERS:
-        return header_value(scope, piece->name);
-    case QUERY_PARAMS:
-        return query_value(scope, piece->name);
+    case HEADERS: return header_value(scope, piece->name);
+    case QUERY_PARAMS: return query_value(scope, piece->name);
     case URI_CAPTURES:
         return piece->name.data ? capture_value(scope, piece->name) : capture_at_value(scope, piece->index);
-    case SHARED:
-        break;
+    case SHARED: break;
     }
     return (struct tp_lua_value){ .kind = TP_LUA_NIL };
 }
@@ -373,14 +370,10 @@ static struct tp_lua_value look_up(struct tp_template_scope *scope, const struct
 static struct tp_str value_text(struct tp_lua_value value, struct tp_str otherwise)
 {
     switch (value.kind) {
-    case TP_LUA_NIL:
-        return otherwise.data ? otherwise : TP_STR("");
-    case TP_LUA_TEXT:
-        return value.text;
-    case TP_LUA_TRUE:
-        return TP_STR("true");
-    case TP_LUA_LIST:
-        break;
+    case TP_LUA_NIL: return otherwise.data ? otherwise : TP_STR("");
+    case TP_LUA_TEXT: return value.text;
+    case TP_LUA_TRUE: return TP_STR("true");
+    case TP_LUA_LIST: break;
     }
     return TP_STR("table: 0x000000000000");
 }
@@ -389,7 +382,7 @@ static enum tp_err run_expression(struct tp_template_scope *scope, const struct 
 {
     const struct tp_lua_source source = { header_value, query_value, capture_value, capture_at_value, scope };
     struct tp_gateway *gateway = tp_request_gateway(scope->req);
-    char message[200];
+    struct tp_lua_result result = { .arena = tp_request_arena(scope->req) };
 
     if (!gateway->lua)
         gateway->lua = tp_lua_new();
@@ -397,24 +390,20 @@ static enum tp_err run_expression(struct tp_template_scope *scope, const struct 
         tp_request_log(scope->req, TP_LOG_ERROR, "template: LuaJIT cannot be started");
         return TP_ERR_UNAVAILABLE;
     }
-    if (tp_lua_eval(gateway->lua, piece->text, &source, tp_request_arena(scope->req), out, message,
-                    sizeof(message)) == TP_OK)
+    if (tp_lua_eval(gateway->lua, piece->text, &source, &result) == TP_OK) {
+        *out = result.text;
         return TP_OK;
-    tp_request_log(scope->req, TP_LOG_ERROR, "template: $(%.*s): %s", TP_STR_ARG(piece->text), message);
+    }
+    tp_request_log(scope->req, TP_LOG_ERROR, "template: $(%.*s): %s", TP_STR_ARG(piece->text), result.message);
     return TP_ERR_INVALID;
 }
 
 static enum tp_err render_piece(struct tp_template_scope *scope, const struct piece *piece, struct tp_str *out)
 {
     switch (piece->kind) {
-    case LITERAL:
-        *out = piece->text;
-        return TP_OK;
-    case LOOK_UP:
-        *out = value_text(look_up(scope, piece), piece->otherwise);
-        return TP_OK;
-    case EXPRESSION:
-        break;
+    case LITERAL: *out = piece->text; return TP_OK;
+    case LOOK_UP: *out = value_text(look_up(scope, piece), piece->otherwise); return TP_OK;
+    case EXPRESSION: break;
     }
     return run_expression(scope, piece, out);
 }

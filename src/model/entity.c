@@ -245,6 +245,10 @@ static bool prepare(struct preparation *p)
         json_object_set_new(p->errors, "ttl", json_string(ttl_message));
         valid = false;
     }
+    if (json_is_integer(ttl) && json_integer_value(ttl) == 0) {
+        json_decref(ttl);
+        ttl = json_null(); /* no seconds to live: no end */
+    }
     if (ttl)
         json_object_set_new(p->value, "ttl", ttl);
     if (valid)

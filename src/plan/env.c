@@ -41,6 +41,7 @@ enum tp_err tp_env_error(int rc, const char *what, struct tp_diag *diag)
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
     case MDB_INCOMPATIBLE:
+    case MDB_MAP_RESIZED: /* nobody resizes here: a page number that makes no sense */
         tp_diag_add(diag, NULL, "the read model is damaged (%s): %s", what, mdb_strerror(rc));
         return TP_ERR_DAMAGED;
     default: tp_diag_add(diag, NULL, "the read model: %s: %s", what, mdb_strerror(rc)); return TP_ERR_IO;

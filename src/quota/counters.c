@@ -30,6 +30,17 @@ struct windows {
     size_t count;
 };
 
+enum tp_err tp_counters_open_file(struct tp_shm **out, const char *path, uint64_t identities, uint64_t addresses,
+                                  struct tp_diag *diag)
+{
+    const struct tp_shm_section sections[] = {
+        { TP_COUNTERS_SECTION_IDENTITIES, (size_t)identities * sizeof(struct tp_cell) },
+        { TP_COUNTERS_SECTION_ADDRESSES, (size_t)addresses * sizeof(struct tp_cell) },
+    };
+
+    return tp_shm_open(out, path, sections, sizeof(sections) / sizeof(sections[0]), diag);
+}
+
 struct tp_counters *tp_counters_new(struct tp_shm *shm)
 {
     static const char *const sections[TABLES] = {

@@ -15,6 +15,13 @@
 
 struct tp_counters;
 
+/*
+ * The shared file with room for so many counters; the one place that lists its sections, for control and workers must
+ * agree on them. As tp_shm_open.
+ */
+enum tp_err tp_counters_open_file(struct tp_shm **out, const char *path, uint64_t identities, uint64_t addresses,
+                                  struct tp_diag *diag);
+
 /* Views on the two sections of `shm`, which must outlive it. */
 struct tp_counters *tp_counters_new(struct tp_shm *shm);
 void tp_counters_free(struct tp_counters *counters);

@@ -3,7 +3,6 @@ import contextlib
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -145,24 +144,18 @@ class Stage:
         conf.write_text(PLAIN_CONF.format(dir=self.dir, port=port, origin=self.origin_port, master="master_process off;"))
         return self.count(["/usr/sbin/nginx", "-p", self.dir, "-c", str(conf)], port, 0)
 
-    def instructions(self, scenario):
-        """Start the gateway once to fill its read model, then its nginx alone, in one process, under callgrind."""
-        with self.gateway(scenario) as target:
-            gateway = target.gateway
-            copy = tempfile.mkdtemp(prefix="turnpike-counted-")
-            gateway.run("quit")
-            gateway.process.wait(30)
-            shutil.copytree(gateway.prefix, copy, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
-            conf = pathlib.Path(copy) / "run/nginx.conf"
-            text = conf.read_text().replace(str(gateway.prefix), copy)
-            conf.write_text(re.sub(r"(?m)^\s*worker_processes [^;]*;", "master_process off; worker_processes 1;", text, count=1))
-            settings = pathlib.Path(copy) / "run/settings.json"
-            settings.write_text(settings.read_text().replace(str(gateway.prefix), copy))
-            try:
-                return self.count(["/usr/sbin/nginx", "-p", copy, "-c", str(conf), "-g", "daemon off;"],
-                                  gateway.proxy_port, scenario.keys)
-            finally:
-                shutil.rmtree(copy, ignore_errors=True)
+    def instructions(self, target):
+        """End the gateway, and run its nginx alone on what it left, in one process, under callgrind."""
+        gateway = target.gateway
+        gateway.run("quit")
+        gateway.process.wait(30)
+        for left in (pathlib.Path(gateway.prefix) / "sockets").glob("*.sock"):
+            left.unlink()
+        conf = pathlib.Path(gateway.prefix) / "run/nginx.conf"
+        conf.write_text(re.sub(r"(?m)^\s*worker_processes [^;]*;", "master_process off; worker_processes 1;",
+                               conf.read_text(), count=1))
+        return self.count(["/usr/sbin/nginx", "-p", str(gateway.prefix), "-c", str(conf), "-g", "daemon off;"],
+                          gateway.proxy_port, target.keys)
 
     def count(self, command, port, keys):
         totals = []
@@ -184,7 +177,8 @@ def configure(gateway, scenario, origin_port, redis):
     if scenario.keys:
         path = pathlib.Path(gateway.prefix) / "keys.jsonl"
         write_keys(path, scenario.keys, scenario.consumer_rows)
-        done = gateway.run("config", "import", str(path))
+        done = subprocess.run(gateway.command("config", "import", str(path)), env=gateway.env(), capture_output=True,
+                              text=True, timeout=900)
         if done.returncode:
             raise SystemExit(f"config import failed: {done.stderr}")
     service = gateway.admin.service(url=f"http://127.0.0.1:{origin_port}", paths=["/weather"], route={"strip_path": False})

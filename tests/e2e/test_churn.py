@@ -17,7 +17,7 @@ def keyed(gateway, origin, path="/", **config):
     return service
 
 
-def patch(gateway, path, **fields):
+def patch(gateway, path, /, **fields):
     reply = gateway.admin.patch(path, fields)
     assert reply.status == 200, (path, fields, reply.body)
     assert reply.header("x-turnpike-served") is None
@@ -41,7 +41,7 @@ def test_services_by_every_field_that_shows(gateway, origin):
     for n in ROUNDS:
         patch(gateway, "/services/s", path=f"/base{n}")
         gateway.get("/")
-        assert origin.requests[-1].target == f"/base{n}/"
+        assert origin.requests[-1].target == f"/base{n}"
         patch(gateway, f"/services/{service['id']}", enabled=False)
         assert gateway.get("/").status == 404
         patch(gateway, f"/services/{service['id']}", enabled=True)

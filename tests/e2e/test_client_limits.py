@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from support.gateway import free_port
 from support.wire import Reader, read_answer
 
 SLOW = {"nginx_http_client_body_timeout": "1s", "nginx_http_client_header_timeout": "1s"}
@@ -21,6 +22,11 @@ def open_request(gateway, data):
     sock = socket.create_connection(("127.0.0.1", gateway.proxy_port), 10)
     sock.sendall(data)
     return sock
+
+
+def frame(kind, flags, stream, payload=b""):
+    """A frame of HTTP/2."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
 def says(answer, status, message):
@@ -106,3 +112,19 @@ def test_a_body_over_the_limit_is_a_413(own_gateway, origin, buffering):
         says(read_answer(Reader(sock), "POST"), 413, "Payload too large")
     assert [len(r.body) for r in origin.requests] == [1024]
     assert gateway.get("/").status == 200
+
+
+def test_a_body_that_never_arrives_over_http2_is_a_408_too(own_gateway, origin):
+    plain, tls = free_port(), free_port()
+    gateway = own_gateway(proxy_listen=f"127.0.0.1:{plain}",
+                          settings={"proxy_listen": f"127.0.0.1:{plain}, 127.0.0.1:{tls} ssl http2", **SLOW})
+    gateway.admin.service(url=origin.url, paths=["/"])
+    head = bytes([0x83, 0x86, 0x84, 0x41, 1]) + b"a"  # POST, http, /, authority "a"
+    with open_request(gateway, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + frame(1, 4, 1, head)) as sock:
+        reader, body = Reader(sock), None
+        while body is None:
+            length, kind = int.from_bytes(reader.exactly(3), "big"), reader.exactly(6)[0]
+            payload = reader.exactly(length)
+            body = payload if kind == 0 else None  # DATA
+    assert b"Request timeout" in body
+    assert origin.requests == []

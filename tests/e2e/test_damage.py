@@ -6,6 +6,8 @@ import pytest
 
 from support.gateway import Gateway, wait_until
 
+pytestmark = pytest.mark.asan
+
 
 def environment_files(gateway):
     return sorted((gateway.prefix / "read").glob("*/data.mdb"))
@@ -82,6 +84,7 @@ def test_it_starts_and_serves_without_its_database(own_gateway, origin):
     wait_until(lambda: gateway.admin.post("/consumers", {"username": "x"}).status in (201, 409), "writes work again")
 
 
+@pytest.mark.slow
 def test_a_full_read_model_loses_nothing(own_gateway, origin):
     gateway = own_gateway(settings={"read_model_map_size": "1m"})
     gateway.admin.service(url=origin.url, paths=["/"])

@@ -12,6 +12,8 @@ from support.gateway import free_port
 from support.origins import answer
 from support.wire import Reader, read_answer
 
+pytestmark = pytest.mark.asan
+
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 PROXY_V1 = b"PROXY TCP4 192.0.2.7 127.0.0.1 5555 80\r\n"

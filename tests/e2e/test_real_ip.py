@@ -6,6 +6,8 @@ import pytest
 from support.gateway import free_port
 from support.wire import Reader, read_answer
 
+pytestmark = pytest.mark.asan
+
 CLIENT, PROXY = "198.51.100.9", "203.0.113.5"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from support.origins import Origin
 
+pytestmark = pytest.mark.asan
+
 
 @pytest.fixture
 def certificate(tmp_path):

@@ -251,6 +251,7 @@ def test_clients_that_leave_leave_nothing_behind(at):
     assert SANITIZED or held(worker)[1] < memory + 2500  # 500 requests that stay would be some 5 MB
 
 
+@pytest.mark.slow
 @every_point
 def test_time_runs_out(at):
     worker = at.gateway.pid_of("worker")

@@ -28,12 +28,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tp_arena *arena = tp_arena_new();
     struct tp_lua *lua = tp_lua_new();
     struct tp_template *tpl;
-    struct tp_str out;
+    struct tp_lua_result result = { .arena = arena };
     char message[200];
 
     if (size && tp_str_next(&rest, '\n', &header) && rest.data) {
         tp_template_compile(rest, arena, &tpl, message, sizeof(message));
-        tp_lua_eval(lua, rest, &source, arena, &out, message, sizeof(message));
+        tp_lua_eval(lua, rest, &source, &result);
     }
     tp_lua_free(lua);
     tp_arena_free(arena);

@@ -162,6 +162,22 @@ TEST(templates_fill_every_part)
     plugin_rig_free(rig);
 }
 
+TEST(templates_see_the_headers_as_they_came)
+{
+    struct plugin_rig *rig = rig_with("{\"remove\":{\"headers\":[\"X-Rm\"]},\"rename\":{\"headers\":[\"X-Old:X-Now\"]},"
+                                      "\"replace\":{\"headers\":[\"X-Rep:$(headers.x_rm)\"]},"
+                                      "\"add\":{\"headers\":[\"X-A:$(headers.x_old)\"]},"
+                                      "\"append\":{\"headers\":[\"X-B:$(headers.x_rep)\"]}}");
+    struct mem_request *r = plugin_rig_get(rig, "/p", "Host: a\nX-Rm: 1\nX-Old: 2\nX-Rep: 3");
+
+    CHECK_STR(plugin_rig_header(r, "X-Rep"), "1");
+    CHECK_STR(plugin_rig_header(r, "X-A"), "2");
+    CHECK_STR(plugin_rig_header(r, "X-B"), "3");
+    CHECK(plugin_rig_header(r, "X-Rm").data == NULL);
+    CHECK_STR(plugin_rig_header(r, "X-Now"), "2");
+    plugin_rig_free(rig);
+}
+
 TEST(a_failing_template_fails_the_request)
 {
     struct plugin_rig *rig = rig_with("{\"add\":{\"headers\":[\"X:$(query_params.a .. '-x')\"]}}");

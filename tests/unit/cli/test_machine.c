@@ -32,3 +32,25 @@ TEST(name_servers_are_found)
                   "10.0.0.2 [::1] 1.1.1.1");
     check_servers("nameserver 1.1.1.1; foo\nnameserver evil;}\nnameservers 2.2.2.2\n", "1.1.1.1");
 }
+
+static void check_search(const char *text, const char *want, int want_ndots)
+{
+    char *search;
+    int ndots;
+
+    tp_resolv_conf_search(text, &search, &ndots);
+    CHECK_STR(search ? search : "none", want);
+    CHECK_INT(ndots, want_ndots);
+    free(search);
+}
+
+TEST(the_search_list_is_found)
+{
+    check_search("", "none", 1);
+    check_search("search\nsearchlist a\nsearch .\n", "none", 1);
+    check_search("nameserver 1.1.1.1\nsearch ns.svc.cluster.local\tsvc.cluster.local.  x\noptions timeout:1 ndots:5\n",
+                 "ns.svc.cluster.local,svc.cluster.local,x", 5);
+    check_search("domain a.test\nsearch b.test\n", "b.test", 1);
+    check_search("search a.test\ndomain b.test\n", "b.test", 1);
+    check_search("search evil;} \"x fine\noptions ndots:99 ndots:x ndots:-1\n", "fine", 15);
+}

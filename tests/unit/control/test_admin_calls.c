@@ -798,6 +798,7 @@ TEST(endpoints_come_from_the_model)
     CHECK(strstr(text, "\"/consumers/{consumers}/key-auth/{keyauth_credentials}\"") != NULL);
     CHECK(strstr(text, "\"/key-auths/{keyauth_credentials}/consumer\"") != NULL);
     CHECK(strstr(text, "\"/services/{services}/routes/{routes}\"") != NULL);
+    CHECK(strstr(text, "robots") == NULL);
     CHECK(strstr(text, "\"/plugins\",\"/plugins/enabled\",\"/plugins/schema/{name}\",\"/plugins/{plugins}\"") != NULL);
     free(dump);
     json_decref(answer.json);

@@ -63,10 +63,26 @@ TEST(server_level_errors_follow_accept_then_content_type_then_plain)
     CHECK_STR(out.body, "An invalid response was received from the upstream server\nrequest_id: R\n");
     make(502, NULL, NULL, "application/json", true);
     CHECK_STR(out.content_type, "application/json; charset=utf-8");
+    settings.error_default_type = TP_STR("application/xml");
+    make(502, NULL, NULL, NULL, true);
+    CHECK_STR(out.content_type, "application/xml; charset=utf-8");
+    settings.error_default_type = TP_STR_NULL;
     make(502, NULL, "text/html", "application/json", true);
     CHECK_STR(out.content_type, "text/html; charset=utf-8");
     make(502, NULL, NULL, "application/grpc", true);
     CHECK_STR(out.body, "{\"message\":\"An invalid response was received from the upstream server\"}");
+    tp_arena_free(arena);
+}
+
+TEST(some_server_errors_keep_the_servers_page)
+{
+    arena = tp_arena_new();
+    make(505, NULL, "application/json", NULL, true);
+    CHECK_STR(out.content_type, "text/html; charset=UTF-8");
+    CHECK_STR(out.body, "<html>\r\n<head><title>505 HTTP Version Not Supported</title></head>\r\n<body>\r\n"
+                        "<center><h1>505 HTTP Version Not Supported</h1></center>\r\n</body>\r\n</html>\r\n");
+    make(501, NULL, "application/json", NULL, false);
+    CHECK_STR(out.body, "{\n  \"message\":\"Not implemented\",\n  \"request_id\":\"R\"\n}");
     tp_arena_free(arena);
 }
 

@@ -69,25 +69,17 @@ static enum tp_verdict on_access(struct tp_request *req, const void *conf)
 {
     tp_buf_addf(&trace, "access(%s) ", (const char *)conf);
     switch (mode) {
-    case NOTHING:
-        break;
-    case ANSWER:
-        tp_response_set_header(req, TP_STR("X-Why"), TP_STR("me"));
-        return tp_respond(req, 403, "not you");
-    case FAIL:
-        return TP_FAIL;
+    case NOTHING: break;
+    case ANSWER: tp_response_set_header(req, TP_STR("X-Why"), TP_STR("me")); return tp_respond(req, 403, "not you");
+    case FAIL: return TP_FAIL;
     case WAIT:
     case WAIT_TWICE:
         waiting = req;
         tp_arena_defer(tp_request_arena(req), on_cancel, NULL);
         return tp_request_wait(req, after, (void *)"state");
-    case SLEEP:
-        return tp_request_sleep(req, 100, after, (void *)"slept");
-    case BODY:
-        return tp_request_read_body(req, 8, after, (void *)"read");
-    case LIMIT:
-        tp_request_limit_body(req, 3);
-        break;
+    case SLEEP: return tp_request_sleep(req, 100, after, (void *)"slept");
+    case BODY: return tp_request_read_body(req, 8, after, (void *)"read");
+    case LIMIT: tp_request_limit_body(req, 3); break;
     case SET_PATH:
         CHECK(tp_request_set_upstream_path(req, TP_STR("no slash")) == TP_ERR_INVALID);
         CHECK(tp_request_set_upstream_path(req, TP_STR("/new path")) == TP_OK);
@@ -109,8 +101,9 @@ static void on_log(struct tp_request *req, const void *conf)
     tp_buf_addf(&trace, "log(%s,%d) ", (const char *)conf, tp_response_status(req));
 }
 
-static const struct tp_plugin first = { .name = "first", .priority = 2, .on_access = on_access, .on_header = on_header,
-                                        .on_log = on_log };
+static const struct tp_plugin first = {
+    .name = "first", .priority = 2, .on_access = on_access, .on_header = on_header, .on_log = on_log
+};
 
 static enum tp_verdict on_second(struct tp_request *req, const void *conf)
 {
@@ -119,8 +112,9 @@ static enum tp_verdict on_second(struct tp_request *req, const void *conf)
     return TP_NEXT;
 }
 
-static const struct tp_plugin second = { .name = "second", .priority = 1, .on_access = on_second,
-                                         .on_header = on_header };
+static const struct tp_plugin second = {
+    .name = "second", .priority = 1, .on_access = on_second, .on_header = on_header
+};
 
 static void with_plugins(int what)
 {
@@ -150,7 +144,8 @@ TEST(a_request_is_proxied_and_its_answer_comes_back)
     begin();
     route("/r");
     start();
-    engine_mem_answer(engine, (struct mem_answer){ .status = 201, .headers = "X-Up: 1\nVia: 1.1 other", .body = "hello" });
+    engine_mem_answer(engine,
+                      (struct mem_answer){ .status = 201, .headers = "X-Up: 1\nVia: 1.1 other", .body = "hello" });
     r = engine_mem_get(engine, "/r/x?a=1", "Host: a.test");
     CHECK_INT(r->status, 201);
     CHECK_STR(tp_buf_str(&r->out), "hello");
@@ -178,6 +173,22 @@ TEST(the_upstreams_server_stays)
     engine_mem_answer(engine, (struct mem_answer){ .status = 200, .headers = "Server: echo/1" });
     r = engine_mem_get(engine, "/r", NULL);
     CHECK_STR(engine_mem_header(r, "Server"), "echo/1");
+    end();
+}
+
+TEST(trailers_are_announced_to_those_who_read_them)
+{
+    struct mem_request *r;
+
+    begin();
+    route("/r");
+    start();
+    engine_mem_answer(engine, (struct mem_answer){ .status = 200, .headers = "Trailer: X-T" });
+    r = engine_mem_get(engine, "/r", "Host: a\nTE: deflate");
+    CHECK(!engine_mem_header(r, "Trailer").data);
+    engine_mem_answer(engine, (struct mem_answer){ .status = 200, .headers = "Trailer: X-T" });
+    r = engine_mem_get(engine, "/r", "Host: a\nTE: deflate, trailers");
+    CHECK_STR(engine_mem_header(r, "Trailer"), "X-T");
     end();
 }
 
@@ -209,12 +220,13 @@ TEST(no_route_no_service_and_no_configuration_have_their_answers)
 static struct mem_request *secure(int status, const char *headers)
 {
     begin();
-    plan_maker_route(maker, (struct route_words){ .name = "s", .paths = "/sec", .protocols = "https",
-                                                  .redirect = status, .service = service });
+    plan_maker_route(maker,
+                     (struct route_words){
+                         .name = "s", .paths = "/sec", .protocols = "https", .redirect = status, .service = service });
     start();
     engine->gateway.settings.trusted_ips = plan_maker_words(maker, "10.0.0.0/8 ::1");
-    return engine_mem_start(engine, &(struct mem_input){ .target = "/sec/x?y=1", .headers = headers,
-                                                         .peer_ip = "10.1.2.3" });
+    return engine_mem_start(engine,
+                            &(struct mem_input){ .target = "/sec/x?y=1", .headers = headers, .peer_ip = "10.1.2.3" });
 }
 
 TEST(https_only_routes_redirect_or_ask_for_an_upgrade)
@@ -244,15 +256,16 @@ TEST(grpc_routes_mind_their_manners)
     struct mem_request *r;
 
     begin();
-    plan_maker_route(maker, (struct route_words){ .name = "g", .paths = "/", .protocols = "grpcs", .service = service });
+    plan_maker_route(maker,
+                     (struct route_words){ .name = "g", .paths = "/", .protocols = "grpcs", .service = service });
     start();
     r = engine_mem_get(engine, "/", NULL);
     CHECK_INT(r->status, 415);
     r = engine_mem_get(engine, "/", "Content-Type: application/grpc");
     CHECK_INT(r->status, 426);
     CHECK_STR(engine_mem_header(r, "Upgrade"), "HTTP/2");
-    r = engine_mem_start(engine, &(struct mem_input){ .target = "/", .headers = "Content-Type: application/grpc",
-                                                      .http_version = 20 });
+    r = engine_mem_start(
+        engine, &(struct mem_input){ .target = "/", .headers = "Content-Type: application/grpc", .http_version = 20 });
     CHECK_INT(r->status, 200);
     CHECK_STR(engine_mem_header(r, "grpc-status"), "1");
     end();
@@ -264,8 +277,8 @@ TEST(grpc_clients_get_statuses_instead_of_bodies)
 
     begin();
     start();
-    r = engine_mem_start(engine, &(struct mem_input){ .target = "/", .headers = "content-type: application/grpc",
-                                                      .http_version = 20 });
+    r = engine_mem_start(
+        engine, &(struct mem_input){ .target = "/", .headers = "content-type: application/grpc", .http_version = 20 });
     CHECK_INT(r->status, 404);
     CHECK_STR(engine_mem_header(r, "grpc-status"), "5");
     CHECK_STR(engine_mem_header(r, "grpc-message"), "NotFound");
@@ -291,7 +304,8 @@ static struct mem_request *named(struct mem_name name)
 {
     begin();
     service = plan_maker_service(maker, "https://up.test");
-    plan_maker_route(maker, (struct route_words){ .paths = "/r", .service = service, .preserve_host = name.count == 3 });
+    plan_maker_route(maker,
+                     (struct route_words){ .paths = "/r", .service = service, .preserve_host = name.count == 3 });
     start();
     engine_mem_name(engine, name);
     return engine_mem_get(engine, "/r", "Host: client.test:99");
@@ -415,8 +429,7 @@ TEST(a_plugin_may_wait_again_when_it_goes_on)
     tp_request_resume(waiting);
     engine_mem_turn(engine);
     CHECK_INT(r->status, 200);
-    CHECK_STR(tp_buf_str(&trace),
-              "access(1) after(1,state) after(1,again) access(2) header(1) header(2) log(1,200) ");
+    CHECK_STR(tp_buf_str(&trace), "access(1) after(1,state) after(1,again) access(2) header(1) header(2) log(1,200) ");
     end_plugins();
 }
 
@@ -488,8 +501,9 @@ TEST(a_sleeping_plugin_goes_on_when_its_time_has_come)
 TEST(a_body_is_read_at_once_later_or_not_when_too_long)
 {
     with_plugins(BODY);
-    CHECK_INT(engine_mem_start(engine, &(struct mem_input){ .target = "/r", .method = "POST", .body = "12345678" })->status,
-              200);
+    CHECK_INT(
+        engine_mem_start(engine, &(struct mem_input){ .target = "/r", .method = "POST", .body = "12345678" })->status,
+        200);
     CHECK(says(&trace, "after(1,read) body=12345678 "));
     end_plugins();
     with_plugins(BODY);
@@ -606,8 +620,8 @@ static const struct tp_plugin protecting = { .name = "protecting", .priority = 9
 static struct mem_request *secret(const char *target, bool hide, bool keep_path)
 {
     begin();
-    plan_maker_route(maker, (struct route_words){ .paths = "~/f/(?<key>[^/]+)/(?<rest>.*)", .service = service,
-                                                  .keep_path = keep_path });
+    plan_maker_route(maker, (struct route_words){
+                                .paths = "~/f/(?<key>[^/]+)/(?<rest>.*)", .service = service, .keep_path = keep_path });
     plan_maker_plugin(maker, &protecting, hide ? "" : NULL, NULL, NULL);
     start();
     return engine_mem_get(engine, target, "Host: a.test");
@@ -625,6 +639,44 @@ TEST(a_protected_capture_is_in_no_log_and_no_forwarded_header)
     CHECK(says(&r->upstream, "X-Forwarded-Prefix: /f/******/x\r\n"));
     CHECK(!says(&r->upstream, "s3cret"));
     end();
+}
+
+static enum tp_verdict protect_arguments(struct tp_request *req, const void *conf)
+{
+    (void)conf;
+    tp_request_protect_query_arg(req, TP_STR("key"));
+    tp_request_protect_query_arg(req, TP_STR("other"));
+    snprintf(log_target, sizeof(log_target), "%.*s", TP_STR_ARG(tp_request_log_target(req)));
+    return TP_NEXT;
+}
+
+static const struct tp_plugin protecting_query = { .name = "protecting",
+                                                   .priority = 9,
+                                                   .on_access = protect_arguments };
+
+static void check_query(const char *target, const char *logged)
+{
+    struct mem_request *r;
+
+    begin();
+    route("/q");
+    plan_maker_plugin(maker, &protecting_query, NULL, NULL, NULL);
+    start();
+    r = engine_mem_get(engine, target, "Host: a.test");
+    CHECK_STR(tp_str_from_cstr(log_target), logged);
+    CHECK_INT(r->status, 200);
+    end();
+}
+
+TEST(a_protected_argument_is_in_no_log)
+{
+    check_query("/q?key=s3cret", "/q?key=******");
+    check_query("/q?a=1&key=s3cret&b=2&KEY=x%20y&%6bey=z", "/q?a=1&key=******&b=2&KEY=******&%6bey=******");
+    check_query("/q?other=1&key=2", "/q?other=******&key=******");
+    check_query("/q?key=a=b&keys=1&ke=2&key&key=&&", "/q?key=******&keys=1&ke=2&key&key=&&");
+    check_query("/q?", "/q?");
+    check_query("/q", "/q");
+    check_query("/q?key", "/q?key");
 }
 
 TEST(a_hidden_capture_is_cut_from_the_upstream_path)

@@ -255,6 +255,9 @@ TEST(ttl_is_an_option_with_its_own_error)
 
     CHECK_FIELD(k, "ttl", "60");
     json_decref(k);
+    k = inserted("keyauth_credentials", "{'consumer':{'id':'00000000-0000-4000-8000-000000000001'},'ttl':0}");
+    CHECK_FIELD(k, "ttl", "null");
+    json_decref(k);
     CHECK(!tp_entity_options_valid(entity_of("keyauth_credentials"), in, &options));
     CHECK(same_json(options, "{'ttl':'must be an integer between 0 and 100000000'}"));
     json_decref(options);
