@@ -20,6 +20,7 @@ foreach(file ${test_files})
     target_link_libraries(${name} PRIVATE tp_cli)
   endif()
   add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77) # what it needs is not installed
 endforeach()
 
 file(GLOB fuzz_files CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c")

@@ -237,8 +237,10 @@ static enum tp_err write_row(struct tp_store *store, const struct tp_row_write *
             tp_fault_tell_clash(w, &clash, fault);
             return TP_ERR_EXISTS;
         }
+        if (!clash.found && broken == TP_ERR_REFERENCE)
+            return tp_fault_tell_missing_parent(store, w, fault);
         if (!clash.found)
-            return broken == TP_ERR_REFERENCE ? tp_fault_tell_missing_parent(store, w, fault) : TP_ERR_EXISTS;
+            continue; /* another writer's, and gone again */
         err = tp_delete_row(store, w->table, &clash.id, fault);
         if (err)
             return err;
