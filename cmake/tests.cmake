@@ -35,3 +35,7 @@ foreach(file ${fuzz_files})
     add_test(NAME ${name} COMMAND ${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   endif()
 endforeach()
+
+# Run by hand: the store on a PostgreSQL of its own.
+add_executable(bench_store_postgres EXCLUDE_FROM_ALL tests/bench/store_postgres.c)
+target_link_libraries(bench_store_postgres PRIVATE tp_test_support tp_store)

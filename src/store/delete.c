@@ -17,7 +17,7 @@ enum tp_err tp_delete_tags(struct tp_store *store, const struct tp_table *table,
     q = tp_query_begin(store, "DELETE FROM tags WHERE id = $1 AND entity = $2");
     tp_query_uuid(&q, id);
     tp_query_text(&q, tp_str_from_cstr(table->entity->name));
-    return tp_query_run(&q);
+    return tp_query_defer(&q);
 }
 
 /* Up to CHILD_BATCH ids of rows whose `column` is `parent`. */

@@ -116,6 +116,17 @@ enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *enti
 
 enum tp_err tp_store_insert(struct tp_store *store, const struct tp_entity *entity, const json_t *value,
                             struct tp_store_fault *fault);
+
+struct tp_store_item {
+    const struct tp_entity *entity;
+    const json_t *value;
+};
+/*
+ * Insert all, in one go where the database gains by it; a hundred at a time do. On a fault *failed is the index of
+ * the item, and those before it are inserted.
+ */
+enum tp_err tp_store_insert_many(struct tp_store *store, const struct tp_store_item *items, size_t count,
+                                 size_t *failed, struct tp_store_fault *fault);
 /* Replace the row with the value's id; TP_ERR_NOT_FOUND when there is none. */
 enum tp_err tp_store_update(struct tp_store *store, const struct tp_entity *entity, const json_t *value,
                             struct tp_store_fault *fault);

@@ -37,6 +37,7 @@ struct tp_table {
     json_t *defaults; /* for fields that rows of an older version lack */
     bool has_tags;
     char *insert_sql;
+    char *load_sql; /* an insert that fails when there is such a row */
     char *update_sql;
     char *delete_sql;
     char *get_sql;
