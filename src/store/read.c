@@ -40,12 +40,12 @@ static bool try_elsewhere(struct tp_store *store, struct tp_store **from, enum t
     return true;
 }
 
-/* Who reads in order to write sees the newest, and nobody changes it meanwhile. */
+/* Who reads in order to write sees the newest, and nobody changes it meanwhile. A bulk load only looks names up. */
 static const char *lock_of(const struct tp_store *store)
 {
     const char *lock = store->driver->sql_lock_to_write;
 
-    return lock && store->tx == TP_TX_WRITE ? lock : "";
+    return lock && store->tx == TP_TX_WRITE && !store->bulk ? lock : "";
 }
 
 /* --- One -------------------------------------------------------------------------------------- */
