@@ -60,7 +60,7 @@ target_link_libraries(tp_base PUBLIC PkgConfig::libsodium PkgConfig::openssl Thr
 turnpike_folder(model "${CMAKE_BINARY_DIR}/generated/entities.c")
 target_link_libraries(tp_model PUBLIC tp_base PkgConfig::jansson PkgConfig::libpcre2_8)
 turnpike_folder(store)
-target_link_libraries(tp_store PUBLIC tp_model PkgConfig::sqlite3)
+target_link_libraries(tp_store PUBLIC tp_model PkgConfig::sqlite3 PkgConfig::libpq)
 turnpike_folder(plan)
 target_link_libraries(tp_plan PUBLIC tp_model ${LMDB_LIBRARY})
 turnpike_folder(quota)

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/layout.h"
 #include "control/import.h"
+#include "control/open_store.h"
 #include "plan/read_model.h"
 #include "plugins/registry.h"
 
@@ -18,16 +19,17 @@
 #define PUBLISH_MS 300000
 #define BAR_WIDTH 30
 
-/* The instance's folder and the path of its database. */
+/* The instance's folder, and what says where its database is. */
 struct target {
     struct tp_settings *settings;
     struct tp_layout layout;
-    char *database;
+    json_t *database, *secrets;
 };
 
 static void target_fini(struct target *t)
 {
-    free(t->database);
+    json_decref(t->database);
+    json_decref(t->secrets);
     tp_layout_fini(&t->layout);
     tp_settings_free(t->settings);
 }
@@ -44,13 +46,30 @@ static enum tp_err target_init(struct target *t, const struct tp_args *args, str
         err = tp_layout_prepare(&t->layout, t->settings, diag);
     if (err)
         return err;
-    t->database = tp_path_under(t->layout.prefix, tp_settings_text(t->settings, "sqlite_path"));
+    t->database = tp_settings_json(t->settings, false);
+    t->secrets = tp_settings_json(t->settings, true);
     return TP_OK;
+}
+
+static enum tp_err open_database(const struct target *t, struct tp_store **store, struct tp_diag *diag)
+{
+    return tp_open_store(store, t->layout.prefix, t->database, t->secrets, diag);
+}
+
+/* SQLite alone would make one by opening it. */
+static bool has_database(const struct target *t)
+{
+    bool is_file = strcmp(tp_settings_text(t->settings, "database"), "sqlite") == 0, has;
+    char *path = tp_path_under(t->layout.prefix, tp_settings_text(t->settings, "sqlite_path"));
+
+    has = !is_file || access(path, F_OK) == 0;
+    free(path);
+    return has;
 }
 
 static enum tp_err open_migrated(const struct target *t, struct tp_store **store, struct tp_diag *diag)
 {
-    enum tp_err err = tp_sqlite_open(store, t->database, diag);
+    enum tp_err err = open_database(t, store, diag);
 
     return err ? err : tp_store_migrate(*store, diag);
 }
@@ -186,7 +205,7 @@ int tp_cmd_migrations_up(const struct tp_args *args)
 
     err = target_init(&target, args, diag);
     if (!err)
-        err = tp_sqlite_open(&store, target.database, diag);
+        err = open_database(&target, &store, diag);
     if (!err)
         err = tp_store_migrations_pending(store, &pending, diag);
     if (!err && pending[0])
@@ -218,10 +237,10 @@ static char *find_pending(const struct tp_args *args, int *state, struct tp_diag
 
     *state = 1;
     if (target_init(&target, args, diag) == TP_OK) {
-        if (access(target.database, F_OK) != 0) {
+        if (!has_database(&target)) {
             *state = LIST_NO_DATABASE;
             pending = tp_strdup("");
-        } else if (tp_sqlite_open(&store, target.database, diag) == TP_OK &&
+        } else if (open_database(&target, &store, diag) == TP_OK &&
                    tp_store_migrations_pending(store, &pending, diag) == TP_OK) {
             *state = pending[0] ? LIST_NEW : LIST_OK;
         }

@@ -192,9 +192,10 @@ static void check_database(const struct tp_settings *s, struct tp_diag *diag)
     const char *database = tp_settings_text(s, "database"), *role = tp_settings_text(s, "role");
 
     if (strcmp(database, "cassandra") == 0)
-        tp_diag_add(diag, "database", "Cassandra is not supported, as in Kong since 3.4: use sqlite");
-    else if (strcmp(database, "sqlite") != 0)
-        tp_diag_add(diag, "database", "'%s' is not supported by this version of Turnpike: use sqlite", database);
+        tp_diag_add(diag, "database", "Cassandra is not supported, as in Kong since 3.4: use sqlite or postgres");
+    else if (strcmp(database, "sqlite") != 0 && strcmp(database, "postgres") != 0)
+        tp_diag_add(diag, "database", "'%s' is not supported by this version of Turnpike: use sqlite or postgres",
+                    database);
     if (role && strcmp(role, "traditional") != 0)
         tp_diag_add(diag, "role", "'%s' is not supported by this version of Turnpike: use traditional", role);
 }

@@ -11,6 +11,7 @@
 #include "base/paths.h"
 #include "control/admin/admin.h"
 #include "control/counters_save.h"
+#include "control/open_store.h"
 #include "plugins/registry.h"
 
 #include <errno.h>
@@ -54,7 +55,7 @@ struct daemon {
     /* open_store is called by several threads; the first migrates. */
     pthread_mutex_t migrate_lock;
     bool migrated;
-    char *sqlite_path;
+    json_t *secrets; /* NULL: none */
 };
 
 /* --- Settings ---------------------------------------------------------------------------------- */
@@ -91,12 +92,12 @@ static enum tp_err load_settings(struct daemon *d, struct tp_diag *diag)
     d->settings = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(d->settings))
         tp_diag_add(diag, NULL, "%s: %s", path, d->settings ? "not an object" : error.text);
-    else if (!setting_text(d, "sqlite_path"))
-        tp_diag_add(diag, NULL, "%s: sqlite_path is missing", path);
+    free(path);
+    path = tp_path_under(d->prefix, TP_PATH_SECRETS);
+    d->secrets = json_load_file(path, JSON_REJECT_DUPLICATES, NULL); /* absent: nothing is secret */
     free(path);
     if (tp_diag_count(diag))
         return TP_ERR_INVALID;
-    d->sqlite_path = tp_path_under(d->prefix, setting_text(d, "sqlite_path"));
     d->read_model_dir = tp_path_under(d->prefix, TP_PATH_READ_MODEL);
     d->admin_socket = tp_path_under(d->prefix, TP_PATH_ADMIN);
     d->log_path = tp_path_under(d->prefix, TP_PATH_CONTROL_LOG);
@@ -154,7 +155,7 @@ static enum tp_err open_store(void *data, struct tp_store **out, struct tp_diag 
 {
     struct daemon *d = data;
     struct tp_store *store = NULL;
-    enum tp_err err = tp_sqlite_open(&store, d->sqlite_path, diag);
+    enum tp_err err = tp_open_store(&store, d->prefix, d->settings, d->secrets, diag);
 
     if (!err)
         err = migrate_once(d, store, diag);
@@ -455,7 +456,7 @@ static void end(struct daemon *d)
     tp_store_free(d->store);
     tp_plugin_set_free(d->plugins);
     json_decref(d->settings);
-    free(d->sqlite_path);
+    json_decref(d->secrets);
     free(d->read_model_dir);
     free(d->admin_socket);
     free(d->log_path);

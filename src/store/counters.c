@@ -35,7 +35,7 @@ static enum tp_err save_one(struct tp_store *store, const struct tp_saved_counte
     tp_query_int(&q, counter->window_start);
     tp_query_int(&q, (int64_t)counter->count);
     tp_query_int(&q, counter->window_start + longest_s(counter->period));
-    return tp_query_run(&q);
+    return tp_query_defer(&q);
 }
 
 static enum tp_err drop_ended(struct tp_store *store)
@@ -46,6 +46,33 @@ static enum tp_err drop_ended(struct tp_store *store)
     return tp_query_run(&q);
 }
 
+static int by_key(const void *a, const void *b)
+{
+    const struct tp_saved_counter *x = *(const struct tp_saved_counter *const *)a;
+    const struct tp_saved_counter *y = *(const struct tp_saved_counter *const *)b;
+
+    if (x->table != y->table)
+        return x->table < y->table ? -1 : 1;
+    if (x->period != y->period)
+        return x->period < y->period ? -1 : 1;
+    return memcmp(x->name, y->name, sizeof(x->name));
+}
+
+/* Nodes that save the same counters take them in the same order, or two of them would wait for each other. */
+static enum tp_err save_in_order(struct tp_store *store, const struct tp_saved_counter *counters, size_t n)
+{
+    const struct tp_saved_counter **order = tp_calloc(n + 1, sizeof(*order));
+    enum tp_err err = TP_OK;
+
+    for (size_t i = 0; i < n; i++)
+        order[i] = &counters[i];
+    qsort(order, n, sizeof(*order), by_key);
+    for (size_t i = 0; !err && i < n; i++)
+        err = save_one(store, order[i]);
+    free(order);
+    return err;
+}
+
 enum tp_err tp_store_counters_save(struct tp_store *store, const struct tp_saved_counter *counters, size_t n)
 {
     bool own;
@@ -53,8 +80,7 @@ enum tp_err tp_store_counters_save(struct tp_store *store, const struct tp_saved
 
     if (err)
         return err;
-    for (size_t i = 0; !err && i < n; i++)
-        err = save_one(store, &counters[i]);
+    err = save_in_order(store, counters, n);
     if (!err)
         err = drop_ended(store);
     return tp_store_leave(store, own, err);

@@ -17,7 +17,7 @@ enum tp_err tp_delete_tags(struct tp_store *store, const struct tp_table *table,
     q = tp_query_begin(store, "DELETE FROM tags WHERE id = $1 AND entity = $2");
     tp_query_uuid(&q, id);
     tp_query_text(&q, tp_str_from_cstr(table->entity->name));
-    return tp_query_run(&q);
+    return tp_query_defer(&q);
 }
 
 /* Up to CHILD_BATCH ids of rows whose `column` is `parent`. */
@@ -77,14 +77,40 @@ static enum tp_err delete_all_children(struct tp_store *store, const struct tp_e
     return err;
 }
 
+static bool has_children(const struct tp_store *store, const struct tp_entity *parent)
+{
+    for (const struct tp_table *t = store->tables; t->entity; t++)
+        for (size_t c = 0; c < t->column_count; c++)
+            if (t->columns[c].kind == TP_COLUMN_FOREIGN && t->columns[c].parent == parent)
+                return true;
+    return false;
+}
+
+/* From here on nobody can add a child behind our back. */
+static enum tp_err lock_parent(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id)
+{
+    const char *lock = store->driver->sql_lock_to_delete;
+    struct tp_query q;
+    char sql[160];
+
+    if (!lock || !has_children(store, entity))
+        return TP_OK;
+    snprintf(sql, sizeof(sql), "SELECT id FROM \"%s\" WHERE id = $1%s", entity->name, lock);
+    q = tp_query_begin(store, sql);
+    tp_query_uuid(&q, id);
+    return tp_query_run(&q);
+}
+
 /* References that refuse are looked at before anything is deleted. */
 enum tp_err tp_delete_row(struct tp_store *store, struct tp_table *table, const struct tp_uuid *id,
                           struct tp_store_fault *fault)
 {
-    enum tp_err err = delete_all_children(store, table->entity, id, false, fault);
+    enum tp_err err = lock_parent(store, table->entity, id);
     struct tp_query q;
     bool row = false;
 
+    if (!err)
+        err = delete_all_children(store, table->entity, id, false, fault);
     if (!err)
         err = delete_all_children(store, table->entity, id, true, fault);
     if (!err)
@@ -135,7 +161,7 @@ static enum tp_err find_expired(struct tp_store *store, const struct tp_table *t
     bool row;
     enum tp_err err;
 
-    snprintf(sql, sizeof(sql), "SELECT id FROM \"%s\" WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2",
+    snprintf(sql, sizeof(sql), "SELECT id FROM \"%s\" WHERE expires_at <= $1 ORDER BY expires_at, id LIMIT $2",
              table->entity->name);
     q = tp_query_begin(store, sql);
     tp_query_int(&q, tp_store_now(store));

@@ -24,7 +24,9 @@ enum tp_tx_mode {
 
 /*
  * Errors: TP_ERR_EXISTS and TP_ERR_REFERENCE for violated constraints; TP_ERR_FULL, TP_ERR_IO,
- * TP_ERR_DAMAGED, TP_ERR_TIMEOUT (locked too long), TP_ERR_UNAVAILABLE, TP_ERR_TOO_LARGE; TP_ERR_INVALID for the rest.
+ * TP_ERR_DAMAGED, TP_ERR_TIMEOUT (locked too long), TP_ERR_UNAVAILABLE, TP_ERR_TOO_LARGE; TP_ERR_AGAIN when the whole
+ * transaction may succeed next time (a deadlock); TP_ERR_INVALID for the rest. Where the database is away, the next
+ * begin, or the next statement outside a transaction, looks for it again.
  */
 struct tp_driver {
     const char *type_int; /* 64 bits */
@@ -38,6 +40,9 @@ struct tp_driver {
     const char *sql_ping;
     const char *sql_table_exists; /* $1: name; a row when there is such a table */
     const char *sql_notify;       /* part of every transaction that writes feed rows; NULL: none */
+    /* Behind a SELECT: the rows stay as they are until the transaction ends. NULL: a writer is alone anyway. */
+    const char *sql_lock_to_write;
+    const char *sql_lock_to_delete; /* nothing can refer to them, either */
 
     void (*close)(struct tp_db *db);
     const char *(*error)(const struct tp_db *db); /* of the last failure; never NULL */
@@ -46,6 +51,8 @@ struct tp_driver {
     enum tp_err (*begin)(struct tp_db *db, enum tp_tx_mode mode);
     enum tp_err (*commit)(struct tp_db *db);
     void (*rollback)(struct tp_db *db); /* harmless without a transaction */
+    /* As tp_store_wait; NULL: nobody tells. */
+    enum tp_err (*wait)(struct tp_db *db, int wake_fd, int timeout_ms);
 
     enum tp_err (*prepare)(struct tp_db *db, const char *sql, struct tp_stmt **out);
     void (*finalize)(struct tp_stmt *stmt);
@@ -59,6 +66,11 @@ struct tp_driver {
 
     /* The next row, or its absence, which also means: done. */
     enum tp_err (*step)(struct tp_stmt *stmt, bool *row);
+    /*
+     * In a transaction, for a statement whose rows nobody reads: run it with the next one that is stepped, or with
+     * the commit. Its failure shows there. Parameters are copied. NULL: step does as well.
+     */
+    enum tp_err (*defer)(struct tp_stmt *stmt);
     void (*reset)(struct tp_stmt *stmt); /* ready to be bound afresh, parameters null */
 
     /* Columns count from 0; text and bytes are valid until the next step or reset. */
@@ -75,5 +87,11 @@ struct tp_driver {
  */
 enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver, struct tp_db *db,
                           struct tp_diag *diag);
+
+/*
+ * Reads outside transactions go to another database that follows this one, as long as it answers. Takes `db`, which
+ * need not be connected.
+ */
+void tp_store_read_from(struct tp_store *store, const struct tp_driver *driver, struct tp_db *db);
 
 #endif

@@ -51,10 +51,10 @@ static enum tp_err insert_row(struct tp_store *store, uint64_t seq, uint64_t las
     tp_query_text(&q, change->entity ? tp_str_from_cstr(change->entity->name) : TP_STR_NULL);
     tp_query_uuid(&q, change->entity ? &change->id : NULL);
     tp_query_int(&q, tp_store_now(store));
-    return tp_query_run(&q);
+    return tp_query_defer(&q);
 }
 
-enum tp_err tp_feed_write(struct tp_store *store)
+enum tp_err tp_feed_write(struct tp_store *store, uint64_t *clock)
 {
     static const struct tp_pending_change reread = { .op = TP_FEED_REREAD };
     const struct tp_pending_change *changes = store->reread ? &reread : store->pending;
@@ -70,8 +70,10 @@ enum tp_err tp_feed_write(struct tp_store *store)
     if (!err && store->driver->sql_notify) {
         struct tp_query q = tp_query_begin(store, store->driver->sql_notify);
 
-        err = tp_query_run(&q);
+        err = tp_query_defer(&q);
     }
+    if (!err)
+        *clock = last;
     return err;
 }
 

@@ -139,6 +139,21 @@ enum tp_err tp_query_run(struct tp_query *q)
     return err;
 }
 
+enum tp_err tp_query_defer(struct tp_query *q)
+{
+    enum tp_err err = q->err;
+
+    if (!q->store->driver->defer)
+        return tp_query_run(q);
+    if (!err) {
+        err = q->store->driver->defer(q->cached->stmt);
+        if (err)
+            driver_failed(q->store, err);
+    }
+    tp_query_end(q);
+    return err;
+}
+
 bool tp_query_is_null(struct tp_query *q, int column)
 {
     return q->store->driver->is_null(q->cached->stmt, column);

@@ -19,14 +19,60 @@ static enum tp_err take_one(struct tp_query *q, const struct tp_table *table, js
     return err;
 }
 
-enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id, json_t **out)
+/* --- Where to read ---------------------------------------------------------------------------- */
+
+/* Outside transactions the replica, where there is one. */
+static struct tp_store *first_choice(struct tp_store *store)
+{
+    return store->replica && store->tx == TP_TX_NONE ? store->replica : store;
+}
+
+/* After a read from *from: when the replica is away, the next attempt is to be made with the store itself. */
+static bool try_elsewhere(struct tp_store *store, struct tp_store **from, enum tp_err err)
+{
+    if (*from == store)
+        return false;
+    if (err && err != TP_ERR_NOT_FOUND)
+        memcpy(store->error, (*from)->error, sizeof(store->error));
+    if (err != TP_ERR_UNAVAILABLE)
+        return false;
+    *from = store;
+    return true;
+}
+
+/* Who reads in order to write sees the newest, and nobody changes it meanwhile. A bulk load only looks names up. */
+static const char *lock_of(const struct tp_store *store)
+{
+    const char *lock = store->driver->sql_lock_to_write;
+
+    return lock && store->tx == TP_TX_WRITE && !store->bulk ? lock : "";
+}
+
+/* --- One -------------------------------------------------------------------------------------- */
+
+static enum tp_err get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id, json_t **out)
 {
     struct tp_table *table = tp_store_table(store, entity);
-    struct tp_query q = tp_query_begin(store, table->get_sql);
+    struct tp_query q;
+    char sql[256];
 
+    snprintf(sql, sizeof(sql), "%s%s", table->get_sql, lock_of(store));
+    q = tp_query_begin(store, sql);
     tp_query_uuid(&q, id);
     tp_query_int(&q, tp_store_now(store));
     return take_one(&q, table, out);
+}
+
+enum tp_err tp_store_get(struct tp_store *store, const struct tp_entity *entity, const struct tp_uuid *id,
+                         json_t **out)
+{
+    struct tp_store *from = first_choice(store);
+    enum tp_err err;
+
+    do {
+        err = get(from, entity, id, out);
+    } while (try_elsewhere(store, &from, err));
+    return err;
 }
 
 static const struct tp_column *unique_column(const struct tp_table *table, const char *field)
@@ -37,8 +83,8 @@ static const struct tp_column *unique_column(const struct tp_table *table, const
     return NULL;
 }
 
-enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *entity, const char *field,
-                            struct tp_str value, json_t **out)
+static enum tp_err get_by(struct tp_store *store, const struct tp_entity *entity, const char *field,
+                          struct tp_str value, json_t **out)
 {
     struct tp_table *table = tp_store_table(store, entity);
     const struct tp_column *column = unique_column(table, field);
@@ -51,8 +97,8 @@ enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *enti
         return TP_ERR_NOT_FOUND;
     snprintf(sql, sizeof(sql),
              "SELECT id, doc, expires_at FROM \"%s\" WHERE \"%s\" = $1"
-             " AND (expires_at IS NULL OR expires_at > $2)",
-             entity->name, column->name);
+             " AND (expires_at IS NULL OR expires_at > $2)%s",
+             entity->name, column->name, lock_of(store));
     key = tp_column_key(value);
     q = tp_query_begin(store, sql);
     if (column->kind == TP_COLUMN_FOREIGN)
@@ -62,6 +108,18 @@ enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *enti
     tp_query_int(&q, tp_store_now(store));
     err = take_one(&q, table, out);
     free(key);
+    return err;
+}
+
+enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *entity, const char *field,
+                            struct tp_str value, json_t **out)
+{
+    struct tp_store *from = first_choice(store);
+    enum tp_err err;
+
+    do {
+        err = get_by(from, entity, field, value, out);
+    } while (try_elsewhere(store, &from, err));
     return err;
 }
 
@@ -241,8 +299,8 @@ static enum tp_err take_page(struct tp_query *q, const struct tp_table *table, s
     return err;
 }
 
-enum tp_err tp_store_page(struct tp_store *store, const struct tp_entity *entity, const struct tp_page_query *query,
-                          json_t **rows, bool *more)
+static enum tp_err read_page(struct tp_store *store, const struct tp_entity *entity,
+                             const struct tp_page_query *query, json_t **rows, bool *more)
 {
     struct tp_table *table = tp_store_table(store, entity);
     int64_t now = tp_store_now(store);
@@ -266,6 +324,18 @@ enum tp_err tp_store_page(struct tp_store *store, const struct tp_entity *entity
     q = begin_built(store, &b);
     err = take_page(&q, table, query->size, rows, more);
     tp_buf_fini(&b.sql);
+    return err;
+}
+
+enum tp_err tp_store_page(struct tp_store *store, const struct tp_entity *entity, const struct tp_page_query *query,
+                          json_t **rows, bool *more)
+{
+    struct tp_store *from = first_choice(store);
+    enum tp_err err;
+
+    do {
+        err = read_page(from, entity, query, rows, more);
+    } while (try_elsewhere(store, &from, err));
     return err;
 }
 
@@ -300,8 +370,8 @@ static enum tp_err take_tag(struct tp_query *q, json_t *list)
     return TP_OK;
 }
 
-enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query, json_t **rows,
-                          bool *more)
+static enum tp_err read_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query,
+                             json_t **rows, bool *more)
 {
     struct built b = { .count = 0 };
     json_t *list = json_array();
@@ -333,6 +403,18 @@ enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struc
         json_decref(list);
     else
         *rows = list;
+    return err;
+}
+
+enum tp_err tp_store_tags(struct tp_store *store, struct tp_str tag, const struct tp_page_query *query,
+                          json_t **rows, bool *more)
+{
+    struct tp_store *from = first_choice(store);
+    enum tp_err err;
+
+    do {
+        err = read_tags(from, tag, query, rows, more);
+    } while (try_elsewhere(store, &from, err));
     return err;
 }
 
@@ -387,25 +469,39 @@ static enum tp_err each_row(const json_t *rows, tp_store_row_fn fn, void *data, 
     return TP_OK;
 }
 
-enum tp_err tp_store_each(struct tp_store *store, const struct tp_entity *entity, tp_store_row_fn fn, void *data)
+/* In a transaction. */
+static enum tp_err walk(struct tp_store *store, const struct tp_entity *entity, tp_store_row_fn fn, void *data)
 {
     struct tp_page_query page = { .size = EACH_BATCH };
     struct tp_uuid last;
-    bool own = store->tx == TP_TX_NONE, more = true;
-    enum tp_err err = own ? tp_store_begin_read(store) : TP_OK;
+    bool more = true;
+    enum tp_err err = TP_OK;
 
-    if (err)
-        return err;
     while (!err && more) {
         json_t *rows = NULL;
 
-        err = tp_store_page(store, entity, &page, &rows, &more);
+        err = read_page(store, entity, &page, &rows, &more);
         if (!err)
             err = each_row(rows, fn, data, &last);
         json_decref(rows);
         page.after = &last;
     }
-    if (own)
-        tp_store_rollback(store);
+    return err;
+}
+
+enum tp_err tp_store_each(struct tp_store *store, const struct tp_entity *entity, tp_store_row_fn fn, void *data)
+{
+    struct tp_store *from = first_choice(store);
+    enum tp_err err;
+
+    if (store->tx != TP_TX_NONE)
+        return walk(store, entity, fn, data);
+    do {
+        err = tp_store_begin_read(from);
+    } while (try_elsewhere(store, &from, err));
+    if (err)
+        return err;
+    err = walk(from, entity, fn, data);
+    tp_store_rollback(from);
     return err;
 }

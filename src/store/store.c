@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "store/store_priv.h"
 
+#include <poll.h>
 #include <stdio.h>
 
 static int64_t system_clock(void *data)
@@ -12,17 +13,24 @@ static int64_t system_clock(void *data)
     return tp_clock_now_ms();
 }
 
-enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver, struct tp_db *db, struct tp_diag *diag)
+static struct tp_store *make_store(const struct tp_driver *driver, struct tp_db *db)
 {
     struct tp_store *store = tp_new(struct tp_store);
-    enum tp_err err;
 
     store->driver = driver;
     store->db = db;
     store->statements = tp_map_new();
     store->tables = tp_tables_new();
     store->now_ms = system_clock;
-    err = tp_migrate_check(store, diag);
+    return store;
+}
+
+enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver, struct tp_db *db,
+                          struct tp_diag *diag)
+{
+    struct tp_store *store = make_store(driver, db);
+    enum tp_err err = tp_migrate_check(store, diag);
+
     if (err) {
         tp_store_free(store);
         return err;
@@ -31,10 +39,17 @@ enum tp_err tp_store_over(struct tp_store **out, const struct tp_driver *driver,
     return TP_OK;
 }
 
+void tp_store_read_from(struct tp_store *store, const struct tp_driver *driver, struct tp_db *db)
+{
+    TP_ASSERT(!store->replica);
+    store->replica = make_store(driver, db);
+}
+
 void tp_store_free(struct tp_store *store)
 {
     if (!store)
         return;
+    tp_store_free(store->replica);
     tp_store_rollback(store);
     tp_store_forget_statements(store);
     tp_tables_free(store->tables);
@@ -52,11 +67,15 @@ void tp_store_set_clock(struct tp_store *store, int64_t (*now_ms)(void *data), v
 {
     store->now_ms = now_ms;
     store->clock_data = data;
+    if (store->replica)
+        tp_store_set_clock(store->replica, now_ms, data);
 }
 
 void tp_store_show_expiry(struct tp_store *store, bool show)
 {
     store->show_expiry = show;
+    if (store->replica)
+        store->replica->show_expiry = show;
 }
 
 int64_t tp_store_now(struct tp_store *store)
@@ -142,12 +161,13 @@ void tp_store_rollback(struct tp_store *store)
 enum tp_err tp_store_commit(struct tp_store *store, uint64_t *position)
 {
     enum tp_err err = store->tx_err;
+    uint64_t last = 0;
 
     TP_ASSERT(store->tx != TP_TX_NONE && !store->bulk);
     if (!err && store->tx == TP_TX_WRITE)
-        err = tp_feed_write(store);
-    if (!err && position)
-        err = tp_store_position(store, position);
+        err = tp_feed_write(store, &last);
+    if (!err && position && !last) /* the clock is not ours to hold for one more question */
+        err = tp_store_position(store, &last);
     if (!err) {
         err = store->driver->commit(store->db);
         if (err)
@@ -157,6 +177,8 @@ enum tp_err tp_store_commit(struct tp_store *store, uint64_t *position)
         tp_store_rollback(store);
     else
         end_transaction(store);
+    if (!err && position)
+        *position = last;
     return err;
 }
 
@@ -176,6 +198,7 @@ enum tp_err tp_store_leave(struct tp_store *store, bool own, enum tp_err err)
     return err;
 }
 
+/* Setting and releasing cannot fail by themselves: they travel with what comes next. */
 static enum tp_err savepoint_command(struct tp_store *store, const char *command, const char *name)
 {
     char sql[64];
@@ -183,7 +206,7 @@ static enum tp_err savepoint_command(struct tp_store *store, const char *command
 
     snprintf(sql, sizeof(sql), "%s %s", command, name);
     q = tp_query_begin(store, sql);
-    return tp_query_run(&q);
+    return strcmp(command, "ROLLBACK TO") == 0 ? tp_query_run(&q) : tp_query_defer(&q);
 }
 
 enum tp_err tp_savepoint_set(struct tp_store *store, struct tp_savepoint *sp, const char *name)
@@ -208,6 +231,28 @@ enum tp_err tp_savepoint_end(struct tp_store *store, const struct tp_savepoint *
     if (!undo)
         undo = savepoint_command(store, "RELEASE", sp->name);
     return undo ? undo : err;
+}
+
+/* --- Waiting ---------------------------------------------------------------------------------- */
+
+static enum tp_err wait_for_caller(int wake_fd, int timeout_ms)
+{
+    struct pollfd fd = { .fd = wake_fd, .events = POLLIN };
+
+    return poll(&fd, 1, timeout_ms) > 0 ? TP_OK : TP_ERR_TIMEOUT;
+}
+
+enum tp_err tp_store_wait(struct tp_store *store, int wake_fd, int timeout_ms)
+{
+    enum tp_err err;
+
+    TP_ASSERT(store->tx == TP_TX_NONE && timeout_ms >= 0);
+    if (!store->driver->wait)
+        return wait_for_caller(wake_fd, timeout_ms);
+    err = store->driver->wait(store->db, wake_fd, timeout_ms);
+    if (err && err != TP_ERR_TIMEOUT)
+        tp_store_fail(store, err, "%s", store->driver->error(store->db));
+    return err;
 }
 
 /* --- Bulk load -------------------------------------------------------------------------------- */

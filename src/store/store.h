@@ -27,6 +27,30 @@ struct tp_sqlite_options {
 };
 enum tp_err tp_sqlite_open_with(struct tp_store **out, const char *path, const struct tp_sqlite_options *options,
                                 struct tp_diag *diag);
+
+struct tp_postgres_options {
+    const char *host; /* name, address or folder of a unix socket; NULL: 127.0.0.1. Several, by commas: the primary */
+    int port;         /* 0: 5432 */
+    const char *database;
+    const char *user;
+    const char *password; /* NULL: none */
+    const char *schema;   /* NULL: the first of the server's search path. Made by migrate when absent */
+    bool ssl;             /* never without */
+    bool ssl_verify;      /* certificate and host name */
+    const char *ca_file;  /* NULL: the system's */
+    const char *cert_file, *key_file; /* ours; NULL: none */
+    int timeout_ms;       /* to connect, of a statement, for a lock; 0: 5 s */
+    /* A standby for get, get_by, page, tags and each outside transactions, while it answers; it may lag behind. */
+    const struct tp_postgres_options *replica;
+};
+/*
+ * Connect to a PostgreSQL database (11 or newer, UTF-8). Does not migrate. A connection that is lost fails the call,
+ * or the transaction, with TP_ERR_UNAVAILABLE; the next one looks for the server again, after a pause that grows to
+ * 5 s. A commit that ends with it may have been made. TP_ERR_AGAIN: a deadlock was resolved at our cost; the whole
+ * transaction may be tried again. On failure `diag` says what the operator must fix.
+ */
+enum tp_err tp_postgres_open(struct tp_store **out, const struct tp_postgres_options *options, struct tp_diag *diag);
+
 void tp_store_free(struct tp_store *store);
 
 /* What the last failed call ran into, for the log; "" before any. Valid until the next call. */
@@ -92,6 +116,17 @@ enum tp_err tp_store_get_by(struct tp_store *store, const struct tp_entity *enti
 
 enum tp_err tp_store_insert(struct tp_store *store, const struct tp_entity *entity, const json_t *value,
                             struct tp_store_fault *fault);
+
+struct tp_store_item {
+    const struct tp_entity *entity;
+    const json_t *value;
+};
+/*
+ * Insert all, in one go where the database gains by it; a hundred at a time do. On a fault *failed is the index of
+ * the item, and those before it are inserted.
+ */
+enum tp_err tp_store_insert_many(struct tp_store *store, const struct tp_store_item *items, size_t count,
+                                 size_t *failed, struct tp_store_fault *fault);
 /* Replace the row with the value's id; TP_ERR_NOT_FOUND when there is none. */
 enum tp_err tp_store_update(struct tp_store *store, const struct tp_entity *entity, const json_t *value,
                             struct tp_store_fault *fault);
@@ -161,6 +196,13 @@ enum tp_err tp_store_position(struct tp_store *store, uint64_t *out); /* the new
  * In short transactions of its own when none is open.
  */
 enum tp_err tp_store_prune(struct tp_store *store, uint64_t keep_rows, int64_t older_than_s);
+/*
+ * Wait until the feed may have moved (TP_OK), or `wake_fd` (-1: none) can be read (TP_OK; it is left to the caller),
+ * or `timeout_ms` have passed (TP_ERR_TIMEOUT). The first call returns at once; so does the first after a lost
+ * connection, which ends a wait with TP_ERR_UNAVAILABLE. While the database is away it waits all the same before it
+ * says so. SQLite tells of nothing: poll behind it. Not in a transaction.
+ */
+enum tp_err tp_store_wait(struct tp_store *store, int wake_fd, int timeout_ms);
 /* Delete rows whose ttl has passed, with outbox rows; at most `max` (and what cascades from them). */
 enum tp_err tp_store_sweep(struct tp_store *store, size_t max, size_t *swept);
 

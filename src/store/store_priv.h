@@ -37,6 +37,7 @@ struct tp_table {
     json_t *defaults; /* for fields that rows of an older version lack */
     bool has_tags;
     char *insert_sql;
+    char *load_sql; /* an insert that fails when there is such a row */
     char *update_sql;
     char *delete_sql;
     char *get_sql;
@@ -78,6 +79,7 @@ struct tp_store {
     int64_t (*now_ms)(void *data);
     void *clock_data;
     bool show_expiry;
+    struct tp_store *replica; /* for reads outside transactions; NULL: none */
     char error[256];
 };
 
@@ -130,6 +132,8 @@ enum tp_err tp_query_row(struct tp_query *q, bool *row);
 void tp_query_end(struct tp_query *q);
 /* For statements whose rows do not matter: row and end in one. */
 enum tp_err tp_query_run(struct tp_query *q);
+/* The same; a failure may show only in a later statement, or in the commit. */
+enum tp_err tp_query_defer(struct tp_query *q);
 
 bool tp_query_is_null(struct tp_query *q, int column);
 int64_t tp_query_get_int(struct tp_query *q, int column);
@@ -185,9 +189,13 @@ enum tp_err tp_delete_tags(struct tp_store *store, const struct tp_table *table,
 /* --- Between the files ------------------------------------------------------------------------ */
 
 /* Note a change for the feed; outbox rows are written at commit. */
-void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity, const struct tp_uuid *id);
-/* Write the outbox rows and move the clock: the last statements of a transaction. */
-enum tp_err tp_feed_write(struct tp_store *store);
+void tp_feed_note(struct tp_store *store, enum tp_feed_op op, const struct tp_entity *entity,
+                  const struct tp_uuid *id);
+/*
+ * Write the outbox rows and move the clock: the last statements of a transaction. *last is the clock's new time,
+ * untouched when there is nothing to write.
+ */
+enum tp_err tp_feed_write(struct tp_store *store, uint64_t *last);
 
 /* Refuse a schema that only a newer version can handle. A database without schema is fine. */
 enum tp_err tp_migrate_check(struct tp_store *store, struct tp_diag *diag);

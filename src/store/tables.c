@@ -66,7 +66,7 @@ static void find_columns(struct tp_table *table)
 }
 
 /* Parameters: id, doc, expires_at, then the columns in their order. */
-static char *make_insert(const struct tp_table *table)
+static char *make_insert(const struct tp_table *table, const char *end)
 {
     struct tp_buf sql;
 
@@ -77,7 +77,8 @@ static char *make_insert(const struct tp_table *table)
     tp_buf_add_cstr(&sql, ") VALUES ($1, $2, $3");
     for (size_t i = 0; i < table->column_count; i++)
         tp_buf_addf(&sql, ", $%zu", i + 4);
-    tp_buf_add_cstr(&sql, ") ON CONFLICT DO NOTHING RETURNING id");
+    tp_buf_add_char(&sql, ')');
+    tp_buf_add_cstr(&sql, end);
     return tp_buf_take(&sql);
 }
 
@@ -114,7 +115,8 @@ struct tp_table *tp_tables_new(void)
         table->entity = tp_entities[i];
         find_columns(table);
         table->defaults = tp_fields_defaults(table->entity->fields);
-        table->insert_sql = make_insert(table);
+        table->insert_sql = make_insert(table, " ON CONFLICT DO NOTHING RETURNING id");
+        table->load_sql = make_insert(table, "");
         table->update_sql = make_update(table);
         table->delete_sql = make_text("DELETE FROM ", table->entity->name, " WHERE id = $1 RETURNING id");
         table->get_sql = make_text("SELECT id, doc, expires_at FROM ", table->entity->name,
@@ -131,6 +133,7 @@ void tp_tables_free(struct tp_table *tables)
         free(table->columns);
         json_decref(table->defaults);
         free(table->insert_sql);
+        free(table->load_sql);
         free(table->update_sql);
         free(table->delete_sql);
         free(table->get_sql);

@@ -126,10 +126,12 @@ static void bind_doc_and_expiry(struct tp_query *q, const struct tp_row_write *w
 
 /* --- Tags ------------------------------------------------------------------------------------- */
 
+/* Deferred: it must not run into a constraint, whose failure would be taken for that of a later row. */
 static enum tp_err insert_tag(struct tp_store *store, const struct tp_row_write *w, size_t place, const json_t *tag)
 {
     struct tp_query q = tp_query_begin(
-        store, "INSERT INTO tags (id, entity, place, tag, expires_at) VALUES ($1, $2, $3, $4, $5)");
+        store, "INSERT INTO tags (id, entity, place, tag, expires_at) VALUES ($1, $2, $3, $4, $5)"
+               " ON CONFLICT (id, entity, place) DO UPDATE SET tag = excluded.tag, expires_at = excluded.expires_at");
 
     tp_query_uuid(&q, &w->id);
     tp_query_text(&q, tp_str_from_cstr(w->table->entity->name));
@@ -139,7 +141,7 @@ static enum tp_err insert_tag(struct tp_store *store, const struct tp_row_write 
         tp_query_int(&q, w->expires_at);
     else
         tp_query_text(&q, TP_STR_NULL);
-    return tp_query_run(&q);
+    return tp_query_defer(&q);
 }
 
 /* Each tag once: pages by tag count on it. */
@@ -235,8 +237,10 @@ static enum tp_err write_row(struct tp_store *store, const struct tp_row_write *
             tp_fault_tell_clash(w, &clash, fault);
             return TP_ERR_EXISTS;
         }
+        if (!clash.found && broken == TP_ERR_REFERENCE)
+            return tp_fault_tell_missing_parent(store, w, fault);
         if (!clash.found)
-            return broken == TP_ERR_REFERENCE ? tp_fault_tell_missing_parent(store, w, fault) : TP_ERR_EXISTS;
+            continue; /* another writer's, and gone again */
         err = tp_delete_row(store, w->table, &clash.id, fault);
         if (err)
             return err;
@@ -313,4 +317,71 @@ enum tp_err tp_store_update(struct tp_store *store, const struct tp_entity *enti
         tp_feed_note(store, TP_FEED_PUT, entity, &w.id);
     write_fini(&w);
     return tp_fault_finish(store, fault, err);
+}
+
+/* --- Many at once ----------------------------------------------------------------------------- */
+
+/* Whether it fits shows when all have been sent. */
+static enum tp_err send_row(struct tp_store *store, const struct tp_store_item *item)
+{
+    struct tp_row_write w;
+    struct tp_query q;
+    enum tp_err err = write_init(store, &w, item->entity, item->value);
+
+    if (!err && w.orphan)
+        err = TP_ERR_REFERENCE;
+    if (!err) {
+        set_expiry(&w, tp_store_now(store));
+        q = tp_query_begin(store, w.table->load_sql);
+        tp_query_uuid(&q, &w.id);
+        bind_doc_and_expiry(&q, &w);
+        bind_columns(&q, &w);
+        err = tp_query_defer(&q);
+    }
+    if (!err)
+        err = insert_tags(store, &w);
+    if (!err)
+        tp_feed_note(store, TP_FEED_PUT, item->entity, &w.id);
+    write_fini(&w);
+    return err;
+}
+
+/* All of them, or none when one does not fit: which one it is remains to be found. */
+static enum tp_err send_rows(struct tp_store *store, const struct tp_store_item *items, size_t count)
+{
+    struct tp_savepoint sp;
+    struct tp_query q;
+    enum tp_err err = tp_savepoint_set(store, &sp, "load_rows");
+
+    if (err)
+        return err;
+    for (size_t i = 0; !err && i < count; i++)
+        err = send_row(store, &items[i]);
+    if (!err) { /* something to wait for */
+        q = tp_query_begin(store, store->driver->sql_ping);
+        err = tp_query_run(&q);
+    }
+    return tp_savepoint_end(store, &sp, err);
+}
+
+enum tp_err tp_store_insert_many(struct tp_store *store, const struct tp_store_item *items, size_t count,
+                                 size_t *failed, struct tp_store_fault *fault)
+{
+    enum tp_err err;
+
+    TP_ASSERT(store->tx == TP_TX_WRITE);
+    *fault = (struct tp_store_fault){ TP_OK };
+    *failed = 0;
+    if (store->driver->defer) {
+        err = send_rows(store, items, count);
+        if (!err || store->tx_err)
+            return err ? tp_fault_finish(store, fault, err) : TP_OK;
+    }
+    for (size_t i = 0; i < count; i++) { /* one by one, so that the fault is known */
+        *failed = i;
+        err = tp_store_insert(store, items[i].entity, items[i].value, fault);
+        if (err)
+            return err;
+    }
+    return TP_OK;
 }

@@ -187,8 +187,8 @@ TEST(checks_between_settings)
     check_finding("ssl_cert = /a, /b\nssl_cert_key = /c\n", NULL, "ssl_cert",
                   "ssl_cert was specified 2 times while ssl_cert_key was specified 1 times");
     check_finding("ssl_cert = /a\n", NULL, "ssl_cert_key", "ssl_cert_key must be specified");
-    check_finding("database = postgres\n", NULL, "database",
-                  "'postgres' is not supported by this version of Turnpike: use sqlite");
+    check_finding("database = off\n", NULL, "database",
+                  "'off' is not supported by this version of Turnpike: use sqlite or postgres");
     check_finding("proxy_listen = localhost:80\n", NULL, "proxy_listen",
                   "proxy_listen must be of form: [off] | <ip>:<port> [flags…], [... next entry ...]");
     check_finding("prefix = /tmp/a;b\n", NULL, "prefix", "the character ';' cannot stand in it");

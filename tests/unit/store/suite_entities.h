@@ -415,3 +415,80 @@ TEST(the_sweep_stops_at_its_limit)
     CHECK_INT(swept, 2);
     tp_store_free(s);
 }
+
+static json_t *item_value(const char *entity, unsigned n, const char *format, ...)
+{
+    va_list args;
+    json_t *value;
+
+    va_start(args, format);
+    value = vvalue(entity, n, format, args);
+    va_end(args);
+    return value;
+}
+
+/* Consumers and their keys from 100 on; the `odd`th consumer (0: none) has a name that is taken. */
+static enum tp_err insert_pairs(struct tp_store *s, size_t pairs, size_t odd, size_t *failed,
+                                struct tp_store_fault *fault)
+{
+    struct tp_store_item *items = tp_calloc(2 * pairs, sizeof(*items));
+    enum tp_err err;
+
+    for (unsigned i = 0; i < pairs; i++) {
+        items[2 * i].entity = kind("consumers");
+        items[2 * i].value = item_value("consumers", 100 + i, "{'username':'%s%u','tags':['t','u']}",
+                                        i == odd && odd ? "tak" : "p", i == odd && odd ? 3 : i);
+        items[2 * i + 1].entity = kind("keyauth_credentials");
+        items[2 * i + 1].value = item_value("keyauth_credentials", 5000 + i, "{'key':'k%u','consumer':{'id':'%s'}}",
+                                            i, text_n(100 + i));
+    }
+    err = tp_store_insert_many(s, items, 2 * pairs, failed, fault);
+    for (size_t i = 0; i < 2 * pairs; i++)
+        json_decref((json_t *)items[i].value);
+    free(items);
+    return err;
+}
+
+TEST(many_are_inserted_at_once)
+{
+    struct tp_store *s = open_empty();
+    struct tp_store_fault fault;
+    size_t failed;
+
+    CHECK_INT(tp_store_begin(s), TP_OK);
+    CHECK_INT(insert_pairs(s, 700, 0, &failed, &fault), TP_OK);
+    CHECK_INT(tp_store_commit(s, NULL), TP_OK);
+    CHECK_INT(position(s), 1400);
+    CHECK(exists(s, "consumers", 799) && exists(s, "keyauth_credentials", 5699));
+    CHECK_STR(member(s, "consumers", 799, "tags"), "['t','u']");
+    CHECK_INT(remove_n(s, "consumers", 799), TP_OK);
+    CHECK(!exists(s, "keyauth_credentials", 5699));
+    tp_store_free(s);
+}
+
+TEST(of_many_the_one_that_does_not_fit_is_named)
+{
+    struct tp_store *s = open_empty();
+    struct tp_store_fault fault;
+    struct tp_store_item missing = { kind("keyauth_credentials"),
+                                     item_value("keyauth_credentials", 9, "{'key':'x','consumer':{'id':'%s'}}",
+                                                text_n(8)) };
+    size_t failed = 0;
+
+    put(s, "consumers", 1, "{'username':'tak3'}");
+    CHECK_INT(tp_store_begin(s), TP_OK);
+    CHECK_INT(insert(s, &fault, "consumers", 2, "{'username':'before'}"), TP_OK);
+    CHECK_INT(insert_pairs(s, 50, 20, &failed, &fault), TP_ERR_EXISTS);
+    CHECK_INT(failed, 40);
+    CHECK_STR(shown(fault.fields), "{'username':'tak3'}");
+    tp_store_fault_fini(&fault);
+    CHECK_INT(tp_store_insert_many(s, &missing, 1, &failed, &fault), TP_ERR_REFERENCE);
+    CHECK_INT(failed, 0);
+    CHECK_STR(fault.entity, "consumers");
+    tp_store_fault_fini(&fault);
+    CHECK_INT(tp_store_commit(s, NULL), TP_OK); /* those before it, as with single inserts */
+    CHECK(exists(s, "consumers", 2) && exists(s, "consumers", 119) && !exists(s, "consumers", 120));
+    CHECK_INT(position(s), 42);
+    json_decref((json_t *)missing.value);
+    tp_store_free(s);
+}

@@ -422,3 +422,18 @@ TEST(a_document_that_is_no_json_is_told)
     CHECK(strstr(tp_store_error(s), "services"));
     tp_store_free(s);
 }
+
+TEST(nobody_tells_of_commits_but_the_caller_can_be_woken)
+{
+    struct tp_store *s = open_empty();
+    int ends[2];
+
+    CHECK_INT(pipe(ends), 0);
+    CHECK_INT(tp_store_wait(s, -1, 10), TP_ERR_TIMEOUT);
+    CHECK_INT(tp_store_wait(s, ends[0], 10), TP_ERR_TIMEOUT);
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK_INT(tp_store_wait(s, ends[0], 10000), TP_OK);
+    close(ends[0]);
+    close(ends[1]);
+    tp_store_free(s);
+}
