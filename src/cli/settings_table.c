@@ -101,10 +101,6 @@ const struct tp_setting tp_setting_table[] = {
     USED(error_default_type, ENUM, "text/plain", "type of error pages when nothing else decides", ONE_OF(error_types),
          NEEDED),
     USED(allow_debug_header, BOOLEAN, "off", "answer Kong-Debug: 1 with what was matched"),
-    USED(lua_max_req_headers, NUMBER, "100", "request headers that plugins see", BETWEEN(1, 1000)),
-    USED(lua_max_resp_headers, NUMBER, "100", "answer headers that plugins see", BETWEEN(1, 1000)),
-    USED(lua_max_uri_args, NUMBER, "100", "query arguments that plugins see", BETWEEN(1, 1000)),
-    USED(lua_max_post_args, NUMBER, "100", "form fields that plugins see", BETWEEN(1, 1000)),
     USED(upstream_keepalive_pool_size, NUMBER, "512", "idle connections kept for one upstream, per worker",
          BETWEEN(0, 1e6)),
     USED(upstream_keepalive_max_requests, NUMBER, "10000", "requests on one upstream connection; 0: no limit",
@@ -174,6 +170,10 @@ const struct tp_setting tp_setting_table[] = {
     OURS(nginx_module, TEXT, NULL, "our nginx module; unset: beside this program, or where Debian keeps modules"),
 
     /* Kong's, without effect here */
+    ACCEPTED(lua_max_req_headers, NUMBER, "100", BETWEEN(1, 1000)),
+    ACCEPTED(lua_max_resp_headers, NUMBER, "100", BETWEEN(1, 1000)),
+    ACCEPTED(lua_max_uri_args, NUMBER, "100", BETWEEN(1, 1000)),
+    ACCEPTED(lua_max_post_args, NUMBER, "100", BETWEEN(1, 1000)),
     ACCEPTED(nginx_daemon, ONOFF, "on"),
     ACCEPTED(nginx_main_daemon, ONOFF, NULL),
     ACCEPTED(nginx_conf, TEXT, NULL),

@@ -129,10 +129,23 @@ void tp_edge_hosts_free(struct tp_edge_hosts *hosts)
     free(hosts);
 }
 
+/* localhost and what ends in it are this machine, also without a line in the file (RFC 6761, section 6.3). */
+static const struct tp_edge_addresses *loopback(struct tp_str name)
+{
+    static const struct tp_edge_addresses addresses = { .count = 1, .items = { { .bytes = { 127, 0, 0, 1 } } } };
+
+    return tp_str_eq(name, TP_STR("localhost")) || tp_str_ends(name, TP_STR(".localhost")) ? &addresses : NULL;
+}
+
 const struct tp_edge_addresses *tp_edge_hosts_find(struct tp_edge_hosts *hosts, struct tp_str name)
 {
     char buffer[MAX_NAME_BYTES];
+    const struct tp_edge_addresses *found;
 
     look_again(hosts);
-    return name.len > sizeof(buffer) ? NULL : tp_map_get(hosts->names, lower(name, buffer));
+    if (name.len > sizeof(buffer))
+        return NULL;
+    name = lower(name, buffer);
+    found = tp_map_get(hosts->names, name);
+    return found ? found : loopback(name);
 }

@@ -10,7 +10,7 @@
 struct tp_edge_hosts *tp_edge_hosts_new(const char *path, ngx_log_t *log);
 void tp_edge_hosts_free(struct tp_edge_hosts *hosts);
 
-/* The addresses of a name, valid until the next call; NULL: the file does not name it. */
+/* The addresses of a name, valid until the next call; NULL: the file does not name it, and it is not localhost. */
 const struct tp_edge_addresses *tp_edge_hosts_find(struct tp_edge_hosts *hosts, struct tp_str name);
 
 #endif

@@ -120,3 +120,12 @@ def test_a_client_that_leaves_while_a_name_is_looked_for_does_no_harm(own_gatewa
     name_server.names["web.second.test"] = "127.0.0.1"
     name_server.speak()
     assert gateway.get("/").status == 200
+
+
+def test_localhost_needs_no_line_in_the_hosts_file(own_gateway, origin, tmp_path):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("")
+    gateway = own_gateway(settings={"dns_hostsfile": str(hosts)})
+    gateway.admin.service(url=f"http://localhost:{origin.port}", paths=["/a"])
+    gateway.admin.service(url=f"http://api.localhost:{origin.port}", paths=["/b"])
+    assert (gateway.get("/a").status, gateway.get("/b").status) == (200, 200)
