@@ -56,8 +56,8 @@ static struct tp_uuid uuid_n(unsigned n)
 
 static const char *text_n(unsigned n)
 {
-    static char texts[8][TP_UUID_TEXT_LEN + 1];
-    static size_t next;
+    static _Thread_local char texts[8][TP_UUID_TEXT_LEN + 1];
+    static _Thread_local size_t next;
     struct tp_uuid id = uuid_n(n);
     char *text = texts[next++ % 8];
 
@@ -178,7 +178,7 @@ static uint64_t position(struct tp_store *s)
 static const char *shown(const json_t *value)
 {
     static char *texts[8];
-    static size_t next;
+    static _Thread_local size_t next;
     char **text = &texts[next++ % 8];
 
     free(*text);
