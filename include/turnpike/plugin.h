@@ -33,6 +33,8 @@ struct tp_plugin {
 
     /* Phases; all optional. `conf` is conf_size bytes, constant, shared by requests. */
     enum tp_verdict (*on_rewrite)(struct tp_request *req, const void *conf); /* global rows only */
+    /* The route is known and nothing is answered or logged yet: name what is secret (tp_request_protect_…). */
+    void (*on_match)(struct tp_request *req, const void *conf);
     enum tp_verdict (*on_access)(struct tp_request *req, const void *conf);
     void (*on_header)(struct tp_request *req, const void *conf);
     /*

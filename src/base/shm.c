@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -33,6 +34,7 @@ struct header {
     uint64_t section_count;
     struct tp_hash_key hash_key;
     struct section_entry sections[MAX_SECTIONS];
+    atomic_uint filled; /* see tp_shm_is_filled */
 };
 _Static_assert(sizeof(struct header) <= PAGE, "the header fits its page");
 
@@ -213,4 +215,14 @@ const struct tp_hash_key *tp_shm_hash_key(const struct tp_shm *shm)
 bool tp_shm_is_new(const struct tp_shm *shm)
 {
     return shm->is_new;
+}
+
+bool tp_shm_is_filled(const struct tp_shm *shm)
+{
+    return atomic_load(&shm->header->filled) != 0;
+}
+
+void tp_shm_set_filled(struct tp_shm *shm)
+{
+    atomic_store(&shm->header->filled, 1);
 }

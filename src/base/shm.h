@@ -37,4 +37,8 @@ const struct tp_hash_key *tp_shm_hash_key(const struct tp_shm *shm);
 /* True for the process that made the file in this call of open. */
 bool tp_shm_is_new(const struct tp_shm *shm);
 
+/* Whether what was saved has been put back into this file, whichever process made it. */
+bool tp_shm_is_filled(const struct tp_shm *shm);
+void tp_shm_set_filled(struct tp_shm *shm);
+
 #endif

@@ -14,13 +14,20 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_ATTEMPTS 20
 
 /* The longest socket path that is made below a prefix. */
 #define LONGEST_SOCKET "/sockets/ready-4294967295.sock"
 
-/* Who may do what. Control and we write; workers read, but for temp, and through the sockets. */
-enum owner { OURS, GROUP_READS, WORKERS };
+/*
+ * Who may do what. Control and we write; workers read, and speak through the sockets. What workers write is one level
+ * down, in folders that nginx makes for them in temp: it starts as root and gives them away by name, so that a worker
+ * who could put a link in such a place would be given the link's target.
+ */
+enum owner { OURS, GROUP_READS };
 
 static const struct {
     const char *path;
@@ -29,7 +36,7 @@ static const struct {
 } folders[] = {
     { "run", 0750, GROUP_READS },    { "sockets", 0750, GROUP_READS }, { "read", 0750, GROUP_READS },
     { "shared", 0750, GROUP_READS }, { "logs", 0750, GROUP_READS },    { "data", 0700, OURS },
-    { "ssl", 0700, OURS },           { "temp", 0750, WORKERS },
+    { "ssl", 0700, OURS },           { "temp", 0750, GROUP_READS },
 };
 
 /* As root, what we make can be entered by everybody whatever the umask: what is in it has its own modes. */
@@ -146,10 +153,9 @@ static enum tp_err make_folder(const struct tp_layout *l, size_t i, struct tp_di
     bool ok = mkdir(path, folders[i].mode) == 0 || errno == EEXIST;
 
     if (ok && l->drop_root) {
-        uid_t uid = folders[i].owner == WORKERS ? l->worker_uid : geteuid();
         gid_t gid = folders[i].owner == OURS ? getegid() : l->worker_gid;
 
-        ok = chown(path, uid, gid) == 0;
+        ok = chown(path, geteuid(), gid) == 0;
     }
     ok = ok && chmod(path, folders[i].mode) == 0;
     if (!ok)
@@ -228,6 +234,19 @@ static pid_t pid_in(int fd)
     return n > 0 ? (pid_t)strtol(text, NULL, 10) : 0;
 }
 
+/* tp_layout_holder holds the lock for the moment of its question: that must not look like a running instance. */
+static bool take_lock(int fd)
+{
+    const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+
+    for (int attempt = 0; attempt < LOCK_ATTEMPTS; attempt++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 enum tp_err tp_layout_lock(const char *prefix, int *lock_fd, pid_t *holder, struct tp_diag *diag)
 {
     char *path = tp_path_under(prefix, TP_PATH_PID);
@@ -238,7 +257,7 @@ enum tp_err tp_layout_lock(const char *prefix, int *lock_fd, pid_t *holder, stru
     if (fd < 0) {
         tp_diag_add(diag, NULL, "%s: %m", path);
         err = TP_ERR_IO;
-    } else if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    } else if (!take_lock(fd)) {
         *holder = pid_in(fd);
         err = TP_ERR_EXISTS;
     } else {

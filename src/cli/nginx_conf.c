@@ -308,7 +308,7 @@ static void add_admin_server(struct renderer *r)
 /* What a monitor may see: reading only, and nothing of the configuration. */
 static void add_status_server(struct renderer *r)
 {
-    static const char *const locations[] = { "= /", "= /status", "/status/", "= /metrics", "/schemas/" };
+    static const char *const locations[] = { "= /status", "/status/", "= /metrics", "/schemas/" };
 
     if (!begin_server(r, TP_NGINX_STATUS))
         return;

@@ -144,8 +144,11 @@ static unsigned start_master(struct supervisor *s, const struct tp_instance *ins
     return s->generation;
 }
 
+/* Control that dies and comes back while the first nginx is still starting asks for it more than once. */
 static void start_nginx(struct supervisor *s)
 {
+    if (s->current != 0)
+        return;
     s->current = start_master(s, s->instance, &s->sockets);
     if (s->current == 0)
         plan_restart(&s->nginx_restart, now_ms());
@@ -274,6 +277,21 @@ static void drop_next(struct supervisor *s)
     tp_sockets_close(&s->next_sockets);
 }
 
+/* These size the shared file, which counts for the old workers and the new: control makes another at a start only. */
+static enum tp_err check_lasting(const struct supervisor *s, struct tp_diag *diag)
+{
+    static const char *const names[] = { "quota_identities", "quota_addresses" };
+    enum tp_err err = TP_OK;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tp_settings_number(s->instance->settings, names[i]) == tp_settings_number(s->next->settings, names[i]))
+            continue;
+        tp_diag_add(diag, names[i], "cannot change while running: use `turnpike restart`");
+        err = TP_ERR_INVALID;
+    }
+    return err;
+}
+
 static void reload(struct supervisor *s)
 {
     struct tp_settings_input input = *s->input;
@@ -285,7 +303,7 @@ static void reload(struct supervisor *s)
         goto out;
     }
     input.prefix = s->instance->layout.prefix; /* what runs stays where it is */
-    if (tp_instance_load(&s->next, &input, diag) ||
+    if (tp_instance_load(&s->next, &input, diag) || check_lasting(s, diag) ||
         tp_sockets_open(&s->next_sockets, s->next->servers, &s->sockets, diag)) {
         log_diag("reload refused", diag);
         report_reload(s, tp_diag_text(diag));
@@ -427,6 +445,7 @@ static void on_signal(struct supervisor *s, const struct signalfd_siginfo *info)
         if (s->control)
             kill(s->control, SIGUSR1);
         break;
+    case SIGUSR2: break; /* nginx's way to upgrade: here it is a restart */
     default: stop(s, 0); break;
     }
 }
@@ -546,7 +565,7 @@ static void run_loop(struct supervisor *s)
 
 static bool watch_signals(struct supervisor *s)
 {
-    static const int signals[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1 };
+    static const int signals[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2 };
     sigset_t set;
 
     sigemptyset(&set);

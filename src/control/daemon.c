@@ -47,7 +47,7 @@ struct daemon {
     struct tp_store *store; /* of the main thread; NULL: not open at the moment */
     int64_t save_every_ms;
     int64_t save_at_ms, sweep_at_ms, prune_at_ms;
-    bool restored;     /* the new shared file has what was saved, or none was needed */
+    bool restored;     /* the shared file has what was saved */
     bool store_failed; /* said so already */
     char *read_model_dir, *admin_socket, *log_path;
     int log_fd; /* -1: stderr */
@@ -223,6 +223,7 @@ static void restore_counters(struct daemon *d)
         return;
     }
     d->restored = true;
+    tp_shm_set_filled(d->shm);
     if (restored)
         tp_log(TP_LOG_NOTICE, "%zu quota windows restored", restored);
 }
@@ -334,7 +335,7 @@ static enum tp_err start_counters(struct daemon *d, struct tp_diag *diag)
             tp_log(TP_LOG_WARN, "%s: %m", path);
         d->counters = tp_counters_new(d->shm);
         d->saver = tp_counter_saver_new(d->counters);
-        d->restored = !tp_shm_is_new(d->shm);
+        d->restored = tp_shm_is_filled(d->shm); /* a worker of another size may have made a new one before us */
         restore_counters(d);
     }
     free(path);

@@ -157,18 +157,30 @@ out:
     return err;
 }
 
+/* The next line with its end, no more of it than shows that it is too long. False: there is none. */
+static bool read_line(FILE *input, char *line, size_t *len)
+{
+    int c = 0;
+
+    *len = 0;
+    flockfile(input);
+    while (*len <= LINE_MAX_BYTES && c != '\n' && (c = getc_unlocked(input)) != EOF)
+        line[(*len)++] = (char)c;
+    funlockfile(input);
+    return *len > 0;
+}
+
 static enum tp_err load_lines(struct load *l)
 {
-    char *line = NULL;
-    size_t capacity = 0;
+    char *line = tp_malloc(LINE_MAX_BYTES + 1);
     enum tp_err err = TP_OK;
-    ssize_t len;
+    size_t len;
 
-    while (!err && (len = getline(&line, &capacity, l->import->input)) >= 0) {
-        struct tp_str text = tp_str_make(line, (size_t)len);
+    while (!err && read_line(l->import->input, line, &len)) {
+        struct tp_str text = tp_str_make(line, len);
 
         l->result->lines++;
-        l->bytes += (uint64_t)len;
+        l->bytes += len;
         if (text.len > LINE_MAX_BYTES) {
             err = fail(l, TP_ERR_TOO_LARGE, "longer than 1 MiB");
             break;

@@ -122,6 +122,11 @@ enum tp_err tp_edge_conn_write(struct tp_conn *conn, struct tp_str bytes)
         return TP_ERR_CLOSED;
     if (conn->unsent.len - conn->sent + bytes.len > MAX_UNSENT)
         return TP_ERR_FULL;
+    if (conn->sent > MAX_UNSENT / 2) { /* what is sent makes room: the buffer has a ceiling */
+        conn->unsent.len -= conn->sent;
+        memmove(conn->unsent.data, conn->unsent.data + conn->sent, conn->unsent.len);
+        conn->sent = 0;
+    }
     tp_buf_add(&conn->unsent, bytes);
     if (conn->open) {
         ngx_post_event(conn->c->write, &ngx_posted_events); /* several writes of one step leave together */

@@ -55,7 +55,7 @@ static void tell_upstream(struct tp_edge_request *er)
     u->headers_in.connection_close = head->close;
     u->state->status = (ngx_uint_t)head->status;
     if (has_no_body(er))
-        u->keepalive = !head->close; /* nginx may not look at the body at all (HEAD) */
+        u->keepalive = !head->close && here == 0; /* nginx may not look at the body at all (HEAD) */
     if (head->status == NGX_HTTP_SWITCHING_PROTOCOLS) {
         u->keepalive = 0;
         u->upgrade = 1;

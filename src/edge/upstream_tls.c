@@ -77,6 +77,7 @@ static struct context *make_context(struct tp_edge_tls *tls, const struct tp_tar
         free(context);
         return NULL;
     }
+    SSL_CTX_set_mode(context->ssl.ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER); /* conn.c's buffer grows meanwhile */
     if (target->tls_verify) {
         SSL_CTX_set_verify_depth(context->ssl.ctx, target->tls_verify_depth);
         if (!load_trust(tls, context->ssl.ctx)) {

@@ -107,7 +107,8 @@ static bool find_parameter(struct tp_str header, struct tp_str name, struct tp_s
 
         if (header.data[i] != ';')
             continue;
-        rest = tp_str_trim(tp_str_from(header, i + 1));
+        for (rest = tp_str_from(header, i + 1); rest.len && (rest.data[0] == ' ' || rest.data[0] == '\t');)
+            rest = tp_str_from(rest, 1); /* not trimmed behind: a long tail of blanks would be walked for each ';' */
         if (!tp_str_starts_nocase(rest, name) || rest.len <= name.len || rest.data[name.len] != '=')
             continue;
         rest = tp_str_from(rest, name.len + 1);

@@ -138,6 +138,7 @@ static const struct tp_chain *finish(struct tp_arena *arena, struct draft *draft
             done = access[k] == i;
         if (!done)
             access[at++] = (uint16_t)i;
+        chain->has_match = chain->has_match || slots[i].plugin->on_match;
         chain->has_header = chain->has_header || slots[i].plugin->on_header;
         chain->has_body = chain->has_body || slots[i].plugin->on_body;
         chain->has_log = chain->has_log || slots[i].plugin->on_log;
@@ -314,32 +315,38 @@ static void release_conf(void *conf)
     tp_conf_unref(conf);
 }
 
-/* The consumer's row as a slot; false when it cannot be used (the log says why) or comes too late. */
+/* The row's plugin and configuration; one that cannot be used refuses the call, so that no limit is lost. */
+static void configure_slot(struct tp_request *req, const struct tp_consumer_plugin *row,
+                           const struct tp_enabled_plugin *enabled, struct tp_slot *slot)
+{
+    struct tp_conf *conf;
+
+    if (!enabled || tp_conf_cache_get(tp_request_gateway(req)->conf_cache, enabled->plugin, row, &conf)) {
+        tp_request_log(req, TP_LOG_ERROR, "the consumer's plugin %.*s cannot be used", TP_STR_ARG(row->name));
+        slot->plugin = &tp_plugin_unusable;
+        return;
+    }
+    tp_arena_defer(tp_request_arena(req), release_conf, conf);
+    slot->plugin = enabled->plugin;
+    slot->conf = tp_conf_data(conf);
+}
+
+/* The consumer's row as a slot; false when it comes too late. */
 static bool slot_of_consumer_row(struct tp_request *req, const struct tp_consumer_plugin *row,
                                  const struct tp_slot *newest, bool in_base, struct tp_slot *slot)
 {
-    struct tp_gateway *gateway = tp_request_gateway(req);
-    const struct tp_enabled_plugin *enabled = tp_plugin_set_find(gateway->plugins, row->name);
-    struct tp_conf *conf;
+    const struct tp_enabled_plugin *enabled = tp_plugin_set_find(tp_request_gateway(req)->plugins, row->name);
+    int priority = enabled ? enabled->priority : -TP_UNUSABLE_PRIORITY; /* unknown: its turn is still to come */
 
-    if (!enabled)
-        return false;
-    if (!in_base && newest && compare_turns(enabled->priority, enabled->name, newest->priority, newest->name) < 0)
+    if (!in_base && newest && compare_turns(priority, row->name, newest->priority, newest->name) < 0)
         return false; /* its turn was before the caller was known */
-    if (tp_conf_cache_get(gateway->conf_cache, enabled->plugin, row, &conf)) {
-        tp_request_log(req, TP_LOG_ERROR, "configuration of the consumer's plugin %.*s cannot be used",
-                       TP_STR_ARG(row->name));
-        return false;
-    }
-    tp_arena_defer(tp_request_arena(req), release_conf, conf);
     *slot = (struct tp_slot){
-        .plugin = enabled->plugin,
-        .name = enabled->name,
-        .priority = enabled->priority,
-        .conf = tp_conf_data(conf),
+        .name = row->name,
+        .priority = priority,
         .rank = tp_scope_rank(!tp_uuid_is_nil(&row->route), !tp_uuid_is_nil(&row->service), true),
         .ordering = read_ordering(tp_request_arena(req), row->ordering),
     };
+    configure_slot(req, row, enabled, slot);
     return true;
 }
 

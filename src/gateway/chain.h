@@ -23,7 +23,7 @@ struct tp_chain {
     const struct tp_slot *slots; /* by priority: the order of every phase but access */
     const uint16_t *access;      /* positions in slots: the order of access, which `ordering` changes */
     size_t count;
-    bool has_header, has_body, has_log, has_rewrite;
+    bool has_match, has_header, has_body, has_log, has_rewrite;
 };
 
 /* Rank of a scope; `consumer`: the row has one. */

@@ -3,10 +3,12 @@
  *
  * Expressions cannot assign: their globals and the variables are proxies whose only content is an __index function,
  * so nothing leaks from one request into the next. Compiled code would not call the instruction hook, so the JIT is
- * off. What runs inside C functions is bounded by the allocator's ceiling and by lua_strings.c's own count of steps.
+ * off. What runs inside C functions is bounded by the largest block that the allocator gives, by the clock, which is
+ * looked at between them, and by lua_strings.c's own count of steps.
  */
 #include "gateway/lua_priv.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <luajit.h>
@@ -15,8 +17,10 @@
 #include <stdlib.h>
 
 #define MEMORY_MAX (8u * 1024 * 1024)
-#define TICK 1000     /* instructions */
-#define TICKS_MAX 100 /* 100,000 instructions */
+#define BLOCK_MAX (1024u * 1024) /* one string: what a single call into C can work on */
+#define TICK 100                 /* instructions */
+#define TICKS_MAX 1000           /* 100,000 instructions */
+#define TIME_MAX_MS 100
 #define CHUNKS_MAX 4096
 
 /* Registry keys are addresses of these. */
@@ -32,6 +36,8 @@ static void *allocate(void *data, void *old, size_t old_size, size_t new_size)
         free(old);
         return NULL;
     }
+    if (new_size > BLOCK_MAX && new_size > old_size)
+        return NULL;
     if (new_size > old_size && lua->memory + (new_size - (old ? old_size : 0)) > MEMORY_MAX)
         return NULL;
     made = realloc(old, new_size);
@@ -176,6 +182,7 @@ static void make_environment(lua_State *L)
     lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
+/* Throws when there is no memory. */
 static void reset_chunks(struct tp_lua *lua)
 {
     lua_pushlightuserdata(lua->L, (void *)&key_chunks);
@@ -223,8 +230,10 @@ void tp_lua_free(struct tp_lua *lua)
 
 static void on_tick(lua_State *L, lua_Debug *debug)
 {
+    struct tp_lua *lua = tp_lua_of(L);
+
     (void)debug;
-    if (++tp_lua_of(L)->ticks > TICKS_MAX)
+    if (++lua->ticks > TICKS_MAX || tp_clock_monotonic_ms() > lua->deadline_ms)
         luaL_error(L, "takes too many steps");
 }
 
@@ -308,6 +317,14 @@ static int evaluate(lua_State *L)
     return 0;
 }
 
+/* The compiled expressions may be what fills the memory; for good, if they stayed. */
+static int forget_chunks(lua_State *L)
+{
+    reset_chunks(lua_touserdata(L, 1));
+    lua_gc(L, LUA_GCCOLLECT, 0);
+    return 0;
+}
+
 static void copy_message(lua_State *L, char *message, size_t size)
 {
     const char *text = lua_tostring(L, -1);
@@ -325,6 +342,8 @@ enum tp_err tp_lua_eval(struct tp_lua *lua, struct tp_str expression, const stru
     lua->source = source;
     lua->ticks = 0;
     lua->match_steps = 0;
+    lua->callbacks = 0;
+    lua->deadline_ms = tp_clock_monotonic_ms() + TIME_MAX_MS;
     lua_sethook(L, on_tick, LUA_MASKCOUNT, TICK);
     status = lua_cpcall(L, evaluate, &e);
     lua_sethook(L, NULL, 0, 0);
@@ -333,8 +352,11 @@ enum tp_err tp_lua_eval(struct tp_lua *lua, struct tp_str expression, const stru
         return TP_OK;
     copy_message(L, result->message, sizeof(result->message));
     lua_settop(L, 0);
-    if (status == LUA_ERRMEM)
+    if (status == LUA_ERRMEM) {
         lua_gc(L, LUA_GCCOLLECT, 0);
+        lua_cpcall(L, forget_chunks, lua);
+        lua_settop(L, 0);
+    }
     return TP_ERR_INVALID;
 }
 

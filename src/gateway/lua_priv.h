@@ -12,6 +12,8 @@ struct tp_lua {
     size_t memory;                      /* bytes that the state holds now */
     unsigned ticks;                     /* of the instruction hook, in this evaluation */
     unsigned match_steps;               /* of pattern matching, in this evaluation */
+    unsigned callbacks;                 /* of gsub that run inside each other */
+    int64_t deadline_ms;                /* of this evaluation, by the monotonic clock */
     size_t chunks;                      /* compiled expressions kept */
     const struct tp_lua_source *source; /* during an evaluation */
 };

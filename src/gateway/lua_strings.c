@@ -13,6 +13,7 @@
 #define MATCH_STEPS_MAX 500000
 #define DEPTH_MAX 180
 #define CAPTURES_MAX 32
+#define CALLBACKS_MAX 16 /* inside each other: each has its frame on the C stack */
 #define OPEN (-1)
 #define POSITION (-2)
 
@@ -486,8 +487,11 @@ static void add_replacement(struct matcher *m, luaL_Buffer *out, const char *s, 
         push_capture(m, 0, s, end);
         lua_gettable(L, 3);
     } else {
+        if (++m->lua->callbacks > CALLBACKS_MAX)
+            luaL_error(L, "too many calls inside each other");
         lua_pushvalue(L, 3);
         lua_call(L, push_captures(m, s, end, true), 1);
+        m->lua->callbacks--;
     }
     if (!lua_toboolean(L, -1)) {
         lua_pop(L, 1);

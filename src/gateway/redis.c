@@ -25,6 +25,7 @@
 #define QUEUED_BYTES_MAX (1 << 20) /* written before the connection is open */
 #define ARGS_MAX 64
 #define DEPTH_MAX 8
+#define REPLY_BYTES_MAX (1 << 20) /* of a reply that has not ended; no plugin asks for that much */
 #define BREAK_MS 1000
 #define BREAK_MAX_MS 16000
 
@@ -52,6 +53,7 @@ struct server {
     enum state state;
     struct tp_conn *conn;
     redisReader *reader;
+    size_t unfinished;    /* bytes since the last whole reply */
     struct tp_buf queued; /* while OPENING */
     struct call *first, **last;
     size_t pending;
@@ -337,6 +339,7 @@ static bool take_reply(struct server *s, const redisReply *reply)
     struct call *call;
     struct tp_redis_reply *copy;
     struct tp_arena *arena;
+    bool ok;
 
     if (!s->first)
         return false; /* nobody asked */
@@ -353,17 +356,16 @@ static bool take_reply(struct server *s, const redisReply *reply)
     }
     arena = tp_request_arena(call->wait->req);
     copy = tp_arena_new_type(arena, struct tp_redis_reply);
-    if (copy_reply(arena, reply, copy, 0))
-        finish(call, TP_OK, copy);
-    else
-        finish(call, TP_ERR_DAMAGED, NULL);
-    return true;
+    ok = copy_reply(arena, reply, copy, 0);
+    finish(call, ok ? TP_OK : TP_ERR_DAMAGED, ok ? copy : NULL);
+    return ok; /* what we do not understand may not have been the reply: later ones would go to the wrong calls */
 }
 
 static enum tp_err read_replies(struct server *s, struct tp_str bytes)
 {
     if (redisReaderFeed(s->reader, bytes.data, bytes.len) != REDIS_OK)
         return TP_ERR_DAMAGED;
+    s->unfinished += bytes.len;
     for (;;) {
         void *reply = NULL;
         bool ok;
@@ -371,7 +373,8 @@ static enum tp_err read_replies(struct server *s, struct tp_str bytes)
         if (redisReaderGetReply(s->reader, &reply) != REDIS_OK)
             return TP_ERR_DAMAGED;
         if (!reply)
-            return TP_OK;
+            return s->unfinished > REPLY_BYTES_MAX ? TP_ERR_DAMAGED : TP_OK;
+        s->unfinished = 0;
         ok = take_reply(s, reply);
         freeReplyObject(reply);
         if (!ok)
@@ -543,6 +546,7 @@ static enum tp_err connect_server(struct server *s, int64_t timeout_ms, int64_t 
         return err;
     s->state = OPENING;
     s->reader = redisReaderCreate();
+    s->unfinished = 0;
     return s->reader && log_in(s, deadline_ms) ? TP_OK : TP_ERR_UNAVAILABLE;
 }
 

@@ -53,8 +53,8 @@ struct tp_gateway *tp_request_gateway(const struct tp_request *req);
 void tp_request_run(struct tp_request *req);
 
 /*
- * The request target as logs may show it: protected captures are "******". Until the plugin that protects has run it
- * is the target as sent. Never log the target in another way.
+ * The request target as logs may show it: what plugins have named a secret (on_match, tp_request_protect_…) is
+ * "******", and without a route the whole query is. Never log the target in another way.
  */
 struct tp_str tp_request_log_target(const struct tp_request *req);
 

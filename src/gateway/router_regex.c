@@ -58,7 +58,9 @@ const struct tp_regex *tp_regex_compile(struct tp_router *router, struct tp_str 
 enum tp_regex_result tp_regex_match(const struct tp_router *router, const struct tp_regex *regex, struct tp_str text,
                                     bool valid_utf8)
 {
-    int rc = pcre2_match(regex->code, (PCRE2_SPTR)text.data, text.len, 0, valid_utf8 ? PCRE2_NO_UTF_CHECK : 0,
+    /* only that flavour looked at the text before; in the other one a pattern may still ask for "(*UTF)" */
+    bool checked = valid_utf8 && router->flavor == TP_ROUTER_TRADITIONAL_COMPATIBLE;
+    int rc = pcre2_match(regex->code, (PCRE2_SPTR)text.data, text.len, 0, checked ? PCRE2_NO_UTF_CHECK : 0,
                          router->scratch, router->limits);
 
     if (rc > 0 || rc == 0) /* 0: more groups than fit; compile refused those */

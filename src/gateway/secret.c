@@ -156,18 +156,22 @@ static void hide_capture(struct tp_request *req, struct tp_str text)
 
 void tp_request_protect_capture(struct tp_request *req, struct tp_str name, bool hide)
 {
-    struct tp_secret *secret;
+    struct tp_secret *secret = req->secrets;
     struct tp_str text;
 
     if (!tp_request_capture(req, name, &text))
         return;
-    secret = tp_arena_new_type(req->arena, struct tp_secret);
-    secret->text = text;
-    secret->hidden = hide && text.len > 0;
-    secret->next = req->secrets;
-    req->secrets = secret;
-    if (text.len)
-        mask_path(req);
+    while (secret && secret->text.data != text.data)
+        secret = secret->next;
+    if (!secret) {
+        secret = tp_arena_new_type(req->arena, struct tp_secret);
+        secret->text = text;
+        secret->next = req->secrets;
+        req->secrets = secret;
+        if (text.len)
+            mask_path(req);
+    }
+    secret->hidden = secret->hidden || (hide && text.len > 0);
     if (secret->hidden)
         hide_capture(req, text);
 }

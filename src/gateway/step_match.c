@@ -20,6 +20,19 @@ static void make_upstream_path(struct tp_request *req)
     req->upstream_path = tp_path_encode(req->arena, path);
 }
 
+/* Plugins name secrets before the gate, or a plugin with an earlier turn, can answer and be logged. */
+static void tell_plugins(struct tp_request *req)
+{
+    const struct tp_chain *chain = req->route_info->chain;
+
+    for (size_t i = 0; chain->has_match && i < chain->count; i++) {
+        const struct tp_slot *slot = &chain->slots[i];
+
+        if (slot->plugin->on_match)
+            slot->plugin->on_match(req, slot->conf);
+    }
+}
+
 enum tp_verdict tp_step_match(struct tp_request *req)
 {
     struct tp_router_input input = {
@@ -45,6 +58,7 @@ enum tp_verdict tp_step_match(struct tp_request *req)
     if (req->match.route) {
         req->route_info = &req->program->routes[req->match.route_index];
         make_upstream_path(req);
+        tell_plugins(req);
     }
     return TP_NEXT;
 }

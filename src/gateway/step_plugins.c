@@ -4,6 +4,8 @@
  */
 #include "gateway/request_priv.h"
 
+#include "turnpike/err.h"
+
 enum tp_verdict tp_step_rewrite(struct tp_request *req)
 {
     const struct tp_chain *chain = req->chain;
@@ -23,35 +25,37 @@ enum tp_verdict tp_step_rewrite(struct tp_request *req)
     return TP_NEXT;
 }
 
-static size_t read_consumer_rows(struct tp_request *req, struct tp_consumer_plugin **rows)
+static enum tp_err read_consumer_rows(struct tp_request *req, struct tp_consumer_plugin **rows, size_t *count)
 {
     struct tp_view *view;
-    size_t count = 0;
     enum tp_err err = tp_view_begin(req->gateway->read_model, &view);
 
     if (!err) {
-        err = tp_view_consumer_plugins(view, &req->consumer->id, req->arena, rows, &count);
+        err = tp_view_consumer_plugins(view, &req->consumer->id, req->arena, rows, count);
         tp_view_end(view);
     }
-    if (!err)
-        return count;
-    tp_request_log(req, TP_LOG_ERROR, "plugins of the consumer cannot be read: %s", tp_err_text(err));
-    return 0;
+    if (err)
+        tp_request_log(req, TP_LOG_ERROR, "plugins of the consumer cannot be read: %s", tp_err_text(err));
+    return err;
 }
 
-/* The caller is known: choose the plugins whose turn is still to come by its own rows too. */
-static void choose_for_caller(struct tp_request *req)
+/*
+ * The caller is known: choose the plugins whose turn is still to come by its own rows too. False: they cannot be read,
+ * and the request must not go on without what may be the caller's limits.
+ */
+static bool choose_for_caller(struct tp_request *req)
 {
     struct tp_consumer_plugin *rows = NULL;
     size_t count = 0;
 
     req->caller_changed = false;
     if (!req->gateway->read_model || !req->consumer)
-        return;
-    if (req->consumer != req->without_rows)
-        count = read_consumer_rows(req, &rows);
+        return true;
+    if (req->consumer != req->without_rows && read_consumer_rows(req, &rows, &count))
+        return false;
     if (count || req->chain != req->route_info->chain)
         req->chain = tp_chain_specialise(req, req->route_info->chain, req->chain, req->turn, rows, count);
+    return true;
 }
 
 /* An early answer: the remaining configurations are still chosen, for their header, body and log handlers. */
@@ -81,8 +85,8 @@ enum tp_verdict tp_step_access(struct tp_request *req)
                 return leave_access(req, verdict);
         }
         req->turn++;
-        if (req->caller_changed)
-            choose_for_caller(req);
+        if (req->caller_changed && !choose_for_caller(req))
+            return TP_FAIL;
     }
     return TP_NEXT;
 }

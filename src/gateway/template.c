@@ -276,7 +276,7 @@ static void take_headers(struct tp_template_scope *scope)
     scope->headers = headers;
 }
 
-/* One of several values of a name makes a list. */
+/* One of several values of a name makes a list, with room for as many as the next power of two. */
 static void add_value(struct tp_arena *arena, struct tp_lua_value *sum, struct tp_lua_value value)
 {
     struct tp_lua_value *items;
@@ -285,12 +285,15 @@ static void add_value(struct tp_arena *arena, struct tp_lua_value *sum, struct t
         *sum = value;
         return;
     }
-    items = tp_arena_new_array(arena, struct tp_lua_value, sum->kind == TP_LUA_LIST ? sum->count + 1 : 2);
-    if (sum->kind == TP_LUA_LIST) {
-        memcpy(items, sum->items, sum->count * sizeof(*items));
-    } else {
+    if (sum->kind != TP_LUA_LIST) {
+        items = tp_arena_new_array(arena, struct tp_lua_value, 2);
         items[0] = *sum;
         sum->count = 1;
+    } else if ((sum->count & (sum->count - 1)) == 0) {
+        items = tp_arena_new_array(arena, struct tp_lua_value, 2 * sum->count);
+        memcpy(items, sum->items, sum->count * sizeof(*items));
+    } else {
+        items = (struct tp_lua_value *)sum->items;
     }
     items[sum->count++] = value;
     sum->kind = TP_LUA_LIST;

@@ -160,32 +160,66 @@ static enum tp_err decode_route(struct build *b, const json_t *value, const stru
     return TP_OK;
 }
 
-static enum tp_err decode_plugin(struct build *b, const json_t *value, const struct tp_plan_row *plan_row,
-                                 struct unit *unit, struct tp_diag *reason)
+static enum tp_verdict refuse(struct tp_request *req, const void *conf)
+{
+    (void)req;
+    (void)conf;
+    return TP_FAIL; /* the reason was told when the plan was built */
+}
+
+const struct tp_plugin tp_plugin_unusable = { .name = "unusable", .on_access = refuse };
+
+/* What runs for the row: its plugin and decoded configuration. */
+static enum tp_err configure_plugin(struct build *b, const json_t *value, struct unit *unit, struct tp_diag *reason)
 {
     struct tp_plugin_row *row = &unit->as.plugin;
-    const struct tp_enabled_plugin *enabled = tp_plugin_set_find(b->plugins, tp_layout_text(value, "name"));
+    const struct tp_enabled_plugin *enabled = tp_plugin_set_find(b->plugins, row->name);
     enum tp_err err;
 
-    (void)plan_row;
-    unit->served = tp_layout_is_enabled(value);
+    row->priority = TP_UNUSABLE_PRIORITY;
     if (!enabled) {
         tp_diag_add(reason, "name", "this node has no plugin of this name");
         return TP_ERR_NOT_FOUND;
     }
-    row->id = unit->id;
-    row->revision = unit->revision;
     row->plugin = enabled->plugin;
-    row->name = tp_arena_dup(unit->arena, enabled->name);
     row->priority = enabled->priority;
+    err = tp_decode_ordering(json_object_get(value, "ordering"), unit->arena, &row->ordering, reason);
+    return err ? err : tp_decode_config(row->plugin, json_object_get(value, "config"), unit->arena, &row->conf, reason);
+}
+
+/* Without its key-auth or its limit a route would be open: who meets a row that cannot be used is refused. */
+static void bar(struct build *b, struct unit *unit, struct tp_diag *reason)
+{
+    struct tp_plugin_row *row = &unit->as.plugin;
+    char text[TP_UUID_TEXT_LEN + 1];
+
+    tp_uuid_format(&unit->id, text);
+    tp_diag_add(b->diag, "plugins", "%s (%.*s) cannot be used, what it applies to is answered with 500: %s", text,
+                TP_STR_ARG(row->name), tp_diag_text(reason));
+    row->plugin = &tp_plugin_unusable;
+    row->conf = NULL;
+    row->ordering = (struct tp_ordering){ 0 };
+}
+
+static enum tp_err decode_plugin(struct build *b, const json_t *value, const struct tp_plan_row *plan_row,
+                                 struct unit *unit, struct tp_diag *reason)
+{
+    struct tp_plugin_row *row = &unit->as.plugin;
+
+    (void)plan_row;
+    unit->served = tp_layout_is_enabled(value);
     if (!unit->served)
         return TP_OK;
+    row->id = unit->id;
+    row->revision = unit->revision;
+    row->name = tp_arena_dup(unit->arena, tp_layout_text(value, "name"));
     if (tp_layout_foreign(value, "route", &row->route) || tp_layout_foreign(value, "service", &row->service)) {
         tp_diag_add(reason, NULL, "its route or service is not an id");
         return TP_ERR_INVALID;
     }
-    err = tp_decode_ordering(json_object_get(value, "ordering"), unit->arena, &row->ordering, reason);
-    return err ? err : tp_decode_config(row->plugin, json_object_get(value, "config"), unit->arena, &row->conf, reason);
+    if (configure_plugin(b, value, unit, reason))
+        bar(b, unit, reason);
+    return TP_OK;
 }
 
 /* In the order of building: routes point to services. */

@@ -102,11 +102,16 @@ const struct tp_enabled_plugin *tp_plugin_set_find(const struct tp_plugin_set *s
 size_t tp_plugin_set_list(const struct tp_plugin_set *set, const struct tp_enabled_plugin **out);
 
 /*
- * Build from what the view shows. `previous` may be NULL. A row that cannot be decoded or configured is left out and
- * named in `diag`; the rest is served. *out has one reference.
+ * Build from what the view shows. `previous` may be NULL. A service or route that cannot be decoded is left out; an
+ * enabled plugin row that cannot be configured has tp_plugin_unusable in its place. Both are named in `diag`; the
+ * rest is served. *out has one reference.
  */
 enum tp_err tp_plan_build(struct tp_plan **out, struct tp_view *view, const struct tp_plugin_set *plugins,
                           const struct tp_plan *previous, struct tp_diag *diag);
+/* Answers 500: a route must not be open because the plugin that guards it cannot run. */
+extern const struct tp_plugin tp_plugin_unusable;
+#define TP_UNUSABLE_PRIORITY 1000000 /* of a row whose plugin this node does not have */
+
 struct tp_plan *tp_plan_ref(struct tp_plan *plan);
 void tp_plan_unref(struct tp_plan *plan); /* safe from any thread */
 

@@ -132,3 +132,15 @@ def test_everything_stays_inside_the_prefix(own_gateway):
                 continue
             if target.startswith("/") and not target.startswith(("/dev/", "/proc/", "/usr/", "/memfd")):
                 assert target.startswith(str(gateway.prefix)), f"{line} holds {target}"
+
+
+def test_a_route_whose_plugin_this_node_lacks_is_closed_not_open(own_gateway, origin):
+    gateway = own_gateway()
+    gateway.admin.service(url=origin.url, paths=["/free"])
+    guarded = gateway.admin.service(url=origin.url, paths=["/guarded"])
+    gateway.admin.plugin("key-auth", service=guarded)
+    stop(gateway)
+    gateway.settings["plugins"] = "rate-limiting"
+    gateway.start()
+    assert (gateway.get("/free").status, gateway.get("/guarded").status) == (200, 500)
+    assert "this node has no plugin of this name" in gateway.said()

@@ -1,6 +1,7 @@
 """Death in the middle of many writes, of everything at once, and of the supervisor; and a bulk load under traffic."""
 import concurrent.futures
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -147,3 +148,33 @@ def test_stopping_amid_writes_loses_none_that_was_answered(own_gateway):
     assert len(answered) > 20
     for name in answered[-50:] + answered[:50]:
         assert gateway.admin.get(f"/consumers/{name}").status == 200
+
+
+def test_control_that_dies_while_nginx_starts_brings_no_second_nginx(own_gateway):
+    gateway = own_gateway()  # leaves a read model, from which nginx may start without control
+    gateway.process.terminate()
+    gateway.process.wait(20)
+    slow = gateway.prefix / "slow-nginx"
+    slow.write_text('#!/bin/sh\nsleep 3\nexec /usr/sbin/nginx "$@"\n')
+    slow.chmod(0o755)
+    gateway.settings["nginx_binary"] = str(slow)
+    gateway.wait = False
+    with open(gateway.prefix / "run/control.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # control waits for it, not ready
+        gateway.start()
+        wait_until(lambda: gateway.pid_of("control"), "control starts")
+        time.sleep(0.2)
+        os.kill(gateway.pid_of("control"), signal.SIGKILL)
+        time.sleep(0.3)
+    wait_until(gateway.is_serving, "the gateway serves", 20)
+    time.sleep(0.5)
+    children = gateway.children()
+    assert len(children) == 2, children  # control and one nginx
+
+
+def test_a_reload_with_another_size_of_the_counters_is_refused_with_the_way_out(own_gateway):
+    gateway = own_gateway(settings={"nginx_worker_processes": "1"})
+    (gateway.prefix / "turnpike.conf").write_text("quota_addresses = 131072\n")
+    refused = gateway.run("reload")
+    assert refused.returncode == 1 and "turnpike restart" in refused.stderr, refused.stderr
+    assert gateway.is_serving()

@@ -8,8 +8,11 @@
 
 static const char bad_json[] = "Cannot parse JSON body";
 static const char too_many[] = "Too many arguments";
+static const char too_many_values[] = "The JSON body holds more than 100000 values";
 static const char bad_text[] = "The body is not valid UTF-8 text";
 static const char bad_name[] = "An argument's name is too long, too deeply nested, or not valid UTF-8 text";
+
+enum { MAX_JSON_VALUES = 100000 };
 
 enum tp_admin_body_type tp_admin_body_type(struct tp_str content_type, size_t body_len)
 {
@@ -22,6 +25,16 @@ enum tp_admin_body_type tp_admin_body_type(struct tp_str content_type, size_t bo
     if (tp_str_starts(content_type, TP_STR("multipart/form-data")))
         return TP_ADMIN_BODY_MULTIPART;
     return TP_ADMIN_BODY_UNSUPPORTED;
+}
+
+/* Ten megabytes of "[]," are half a gigabyte of values: no more values than any entity can use. */
+static bool has_too_many_values(struct tp_str text)
+{
+    size_t values = 0;
+
+    for (size_t i = 0; i < text.len; i++)
+        values += text.data[i] == ',' || text.data[i] == '[' || text.data[i] == '{';
+    return values > MAX_JSON_VALUES;
 }
 
 static json_t *load_json(struct tp_str text, size_t flags)
@@ -37,7 +50,13 @@ static json_t *load_json(struct tp_str text, size_t flags)
 
 static enum tp_err parse_json(struct tp_str body, json_t **out, const char **message)
 {
-    json_t *value = load_json(body, 0);
+    json_t *value;
+
+    if (has_too_many_values(body)) {
+        *message = too_many_values;
+        return TP_ERR_INVALID;
+    }
+    value = load_json(body, 0);
 
     /* An empty list and an empty object are one thing to clients written in Lua or PHP. */
     if (json_is_array(value) && !json_array_size(value)) {
@@ -108,7 +127,7 @@ static enum tp_err parse_multipart(struct tp_str content_type, struct tp_str bod
             return TP_ERR_TOO_LARGE;
         }
         if (part.content_type.data && tp_str_starts(part.content_type, TP_STR("application/json"))) {
-            value = load_json(part.value, JSON_DECODE_ANY);
+            value = has_too_many_values(part.value) ? NULL : load_json(part.value, JSON_DECODE_ANY);
             if (!value) {
                 *message = bad_json;
                 return TP_ERR_INVALID;

@@ -187,3 +187,16 @@ bool tp_admin_fail_store(struct tp_admin_call *call, const struct tp_entity *ent
     tp_admin_unexpected(call);
     return false;
 }
+
+bool tp_admin_fail_commit(struct tp_admin_call *call, enum tp_err err)
+{
+    if (err != TP_ERR_UNAVAILABLE && err != TP_ERR_CLOSED)
+        return tp_admin_fail_store(call, NULL, err, NULL);
+    call->store_lost = true;
+    tp_log(TP_LOG_ERROR, "admin: the database was lost during a commit, which may have been made");
+    tp_admin_reply_message(call, 503,
+                           "The database was lost during the commit: the change may or may not have been made. Look "
+                           "before you repeat it");
+    tp_admin_reply_header(call, "Retry-After", TP_STR("5"));
+    return false;
+}

@@ -33,4 +33,7 @@ bool tp_admin_fail_unresolved(struct tp_admin_call *call, json_t *errors);
 bool tp_admin_fail_store(struct tp_admin_call *call, const struct tp_entity *entity, enum tp_err err,
                          const struct tp_store_fault *fault);
 
+/* What the store said to a commit: a connection that broke meanwhile leaves open whether the change was made. */
+bool tp_admin_fail_commit(struct tp_admin_call *call, enum tp_err err);
+
 #endif

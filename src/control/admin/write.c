@@ -50,7 +50,7 @@ void tp_admin_transaction(struct tp_admin_call *call, tp_admin_write_fn fn)
     err = tp_store_commit(call->store, &position);
     if (err) {
         tp_store_rollback(call->store);
-        tp_admin_fail_store(call, NULL, err, NULL);
+        tp_admin_fail_commit(call, err);
         return;
     }
     wait_until_served(call, position);

@@ -308,8 +308,12 @@ static bool has_searchable_body(const struct tp_request *req)
 }
 
 /* Also where the key is not looked for: whoever sends it there by mistake should not find it in our logs. */
-static void protect_query(struct tp_request *req, const struct key_auth_conf *conf)
+static void on_match(struct tp_request *req, const void *data)
 {
+    const struct key_auth_conf *conf = data;
+
+    if (conf->key_in_path.data)
+        tp_request_protect_capture(req, conf->key_in_path, false);
     for (size_t i = 0; i < conf->key_names.count; i++)
         tp_request_protect_query_arg(req, *TP_LIST_AT(conf->key_names, struct tp_str, i));
 }
@@ -320,7 +324,6 @@ static enum tp_verdict on_access(struct tp_request *req, const void *data)
     struct body no_body = { .kind = TP_BODY_OTHER };
     struct tp_str key;
 
-    protect_query(req, conf);
     if (!conf->run_on_preflight && tp_str_eq(tp_request_method(req), TP_STR("OPTIONS")))
         return TP_NEXT;
     if (conf->anonymous.data && tp_request_credential(req))
@@ -349,5 +352,6 @@ const struct tp_plugin tp_plugin_key_auth = {
     .fields = fields,
     .no_consumer = true,
     .on_configure = on_configure,
+    .on_match = on_match,
     .on_access = on_access,
 };

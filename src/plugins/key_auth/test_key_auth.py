@@ -192,3 +192,15 @@ def test_no_file_of_the_instance_ever_holds_the_key(own_gateway, origin, log_lev
                and "data" not in path.relative_to(gateway.prefix).parts  # the source of truth keeps what Kong keeps
                and KEY.encode() in path.read_bytes()]
     assert holders == []
+
+
+def test_a_key_is_masked_also_when_the_gate_answers_before_the_plugin(own_gateway, origin):
+    """An http request for an https route is sent away before key-auth has its turn; the access log still tells no key."""
+    gateway = own_gateway()
+    service = gateway.admin.service(url=origin.url, route={"paths": [PATH], "protocols": ["https"], "strip_path": False})
+    gateway.admin.plugin("key-auth", {"key_in_path": "key"}, service=service)
+    assert gateway.get(f"/forecast/{KEY}/1,2?apikey={KEY}").status == 426
+    gateway.process.terminate()
+    gateway.process.wait(20)
+    logs = "".join(path.read_text() for path in (gateway.prefix / "logs").iterdir())
+    assert "/forecast/******/1,2?apikey=******" in logs and KEY not in logs

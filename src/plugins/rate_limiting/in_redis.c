@@ -62,7 +62,8 @@ static const char *const letters[TP_PERIODS] = {
 };
 
 #define ARGS_MAX (4 + 2 * TP_PERIODS)
-#define PLAIN_IDENTITY_MAX 64 /* longer ones stand in the key as a digest */
+#define TIME_MAX_S INT64_C(253402300799) /* the end of the year 9999 */
+#define PLAIN_IDENTITY_MAX 64            /* longer ones stand in the key as a digest */
 
 struct call {
     const struct limiting_conf *conf;
@@ -121,6 +122,8 @@ static bool read_answer(const struct call *call, const struct tp_redis_reply *re
     for (size_t i = 0; i < reply->count; i++)
         if (reply->items[i].type != TP_REDIS_INTEGER)
             return false;
+    if (reply->items[0].integer < 0 || reply->items[0].integer > TIME_MAX_S)
+        return false;
     memcpy(state->limit, call->conf->limit, sizeof(state->limit));
     state->refused = reply->items[1].integer != 0;
     for (int p = 0; p < TP_PERIODS; p++) {

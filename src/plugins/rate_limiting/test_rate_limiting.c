@@ -165,6 +165,10 @@ TEST(nonsense_from_redis_is_a_failure_not_an_answer)
     mem_conn_data(rig->engine->conns[0], TP_STR("*1\r\n:5\r\n"));
     engine_mem_turn(rig->engine);
     CHECK_INT(r->status, 500);
+    r = plugin_rig_get(rig, "/", NULL);
+    mem_conn_data(rig->engine->conns[0], TP_STR("*3\r\n:9223372036854775807\r\n:0\r\n:1\r\n")); /* the time */
+    engine_mem_turn(rig->engine);
+    CHECK_INT(r->status, 500);
     plugin_rig_free(rig);
 }
 

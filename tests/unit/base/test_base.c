@@ -274,6 +274,28 @@ TEST(shared_file_survives_and_another_layout_is_set_aside)
     temp_dir_remove(dir);
 }
 
+/* A worker with other sizes makes the file anew before control comes to it: what was saved still has to go in. */
+TEST(shared_file_is_unfilled_whoever_made_it)
+{
+    const struct tp_shm_section sections[] = { { "a", 100 } };
+    char dir[TEMP_DIR_SIZE], path[96];
+    struct tp_shm *maker = NULL, *other = NULL;
+
+    temp_dir_make(dir, "filled");
+    snprintf(path, sizeof(path), "%s/s", dir);
+    CHECK_INT(tp_shm_open(&maker, path, sections, 1, NULL), TP_OK);
+    CHECK_INT(tp_shm_open(&other, path, sections, 1, NULL), TP_OK);
+    CHECK(!tp_shm_is_new(other) && !tp_shm_is_filled(other));
+    tp_shm_set_filled(other);
+    CHECK(tp_shm_is_filled(maker));
+    tp_shm_close(maker);
+    tp_shm_close(other);
+    CHECK_INT(tp_shm_open(&other, path, sections, 1, NULL), TP_OK);
+    CHECK(tp_shm_is_filled(other)); /* once for all */
+    tp_shm_close(other);
+    temp_dir_remove(dir);
+}
+
 TEST(findings_read_as_one_line)
 {
     struct tp_diag *diag = tp_diag_new();

@@ -5,8 +5,10 @@
 #include "support/temp_dir.h"
 #include "support/test.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,6 +121,53 @@ TEST(second_holder_learns_who_has_it)
     CHECK_INT(tp_layout_holder(layout.prefix), 0); /* a stale file holds nobody off */
     CHECK_INT(tp_layout_lock(layout.prefix, &fd, &holder, NULL), TP_OK);
     close(fd);
+    tp_layout_fini(&layout);
+    end();
+}
+
+/* `turnpike health` at the moment of a start. */
+TEST(a_question_who_holds_the_lock_holds_no_start_off)
+{
+    struct tp_layout layout = { 0 };
+    int fd = -1, asked = -1;
+    pid_t holder = 0, pid;
+    char *path;
+
+    begin(0755);
+    prepare_well(&layout);
+    path = tp_path_under(layout.prefix, TP_PATH_PID);
+    asked = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    CHECK(flock(asked, LOCK_SH) == 0);
+    pid = fork();
+    if (pid == 0) { /* the question ends a little later */
+        usleep(50 * 1000);
+        flock(asked, LOCK_UN);
+        _exit(0);
+    }
+    CHECK_INT(tp_layout_lock(layout.prefix, &fd, &holder, NULL), TP_OK);
+    waitpid(pid, NULL, 0);
+    close(asked);
+    close(fd);
+    free(path);
+    tp_layout_fini(&layout);
+    end();
+}
+
+/* nginx, still root, gives folders below it to the workers by name: a link put there would give its target away. */
+TEST(workers_cannot_put_links_where_root_works_by_name)
+{
+    static const char *const names[] = { "run", "sockets", "read", "shared", "logs", "data", "ssl", "temp" };
+    struct tp_layout layout = { 0 };
+    struct stat st;
+
+    begin(0755);
+    prepare_well(&layout);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char *path = tp_path_under(layout.prefix, names[i]);
+
+        CHECK(stat(path, &st) == 0 && st.st_uid == geteuid() && (st.st_mode & 0022) == 0);
+        free(path);
+    }
     tp_layout_fini(&layout);
     end();
 }

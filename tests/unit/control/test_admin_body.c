@@ -1,4 +1,5 @@
 /* Request bodies: JSON, forms with dotted and bracketed names, multipart. */
+#include "base/buf.h"
 #include "control/admin/body.h"
 #include "support/test.h"
 
@@ -64,6 +65,25 @@ TEST(json_must_be_one_object)
 TEST(json_numbers_beyond_64_bits_are_numbers)
 {
     CHECK_BODY("application/json", "{\"a\":99999999999999999999}", "{\"a\":1e20}");
+}
+
+TEST(a_flood_of_json_values_is_refused_before_it_takes_memory)
+{
+    struct tp_arena *arena = tp_arena_new();
+    struct tp_buf body;
+    json_t *out = NULL;
+    const char *message = NULL;
+
+    tp_buf_init(&body, 0);
+    tp_buf_add_cstr(&body, "{\"tags\":[");
+    for (int i = 0; i < 100000; i++)
+        tp_buf_add_cstr(&body, "[],");
+    tp_buf_add_cstr(&body, "1]}");
+    CHECK_INT(tp_admin_body_parse(arena, TP_ADMIN_BODY_JSON, TP_STR("application/json"), tp_buf_str(&body), &out, &message),
+              TP_ERR_INVALID);
+    CHECK_STR(message, "The JSON body holds more than 100000 values");
+    tp_buf_fini(&body);
+    tp_arena_free(arena);
 }
 
 TEST(deeply_nested_json_is_refused)

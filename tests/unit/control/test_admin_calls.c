@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "control/admin/call.h"
+#include "control/admin/errors.h"
 #include "plugins/registry.h"
 #include "support/temp_dir.h"
 #include "support/test.h"
@@ -849,6 +850,35 @@ TEST(without_a_database_there_is_a_clear_503)
         json_decref(answer.json);
     }
     teardown(&f);
+}
+
+static struct answer fail_commit(enum tp_err err, bool *store_lost)
+{
+    struct tp_admin_call call = { .arena = tp_arena_new() };
+    struct answer answer = { 0 };
+
+    CHECK(!tp_admin_fail_commit(&call, err));
+    answer.status = call.reply.status;
+    snprintf(answer.text, sizeof(answer.text), "%s", call.reply.body ? call.reply.body : "");
+    *store_lost = call.store_lost;
+    tp_admin_call_fini(&call);
+    tp_arena_free(call.arena);
+    return answer;
+}
+
+TEST(a_commit_without_an_answer_does_not_claim_that_nothing_was_changed)
+{
+    bool lost = false;
+    struct answer answer = fail_commit(TP_ERR_UNAVAILABLE, &lost);
+
+    CHECK_INT(answer.status, 503);
+    CHECK(lost);
+    CHECK(strstr(answer.text, "nothing was changed") == NULL);
+    CHECK(strstr(answer.text, "may or may not have been made") != NULL);
+    answer = fail_commit(TP_ERR_AGAIN, &lost); /* this one is certain */
+    CHECK_INT(answer.status, 503);
+    CHECK(!lost);
+    CHECK(strstr(answer.text, "nothing was changed") != NULL);
 }
 
 TEST(the_status_answers_without_a_database)

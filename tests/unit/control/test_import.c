@@ -108,6 +108,21 @@ TEST(wrong_line_is_named_and_nothing_is_loaded)
                   TP_ERR_REFERENCE, "line 2", "is not there");
 }
 
+/* A stream without line ends: only as much of it is read as shows that it is too long. */
+TEST(endless_line_is_refused_without_reading_it_whole)
+{
+    struct tp_store *store = open_store();
+    struct tp_diag *diag = tp_diag_new();
+    struct tp_import_result result;
+    struct tp_import import = { .store = store, .registry = &tp_bundled_plugins, .input = fopen("/dev/zero", "r") };
+
+    CHECK_INT(tp_import_run(&import, &result, diag), TP_ERR_TOO_LARGE);
+    CHECK_STR(tp_diag_message(diag, 0), "longer than 1 MiB");
+    fclose(import.input);
+    tp_diag_free(diag);
+    close_store(store);
+}
+
 TEST(known_id_replaces_the_stored_row)
 {
     struct tp_store *store = open_store();

@@ -211,8 +211,7 @@ TEST(a_callers_rows_are_chosen_for_plugins_that_are_still_to_run)
     rows[2] = own("late", "{\"word\":\"own-service\"}", NULL, service); /* rank 3 */
     rows[3] = own("late", "{\"word\":\"own-other\"}", other, NULL);  /* another route */
     rows[4] = own("added", "{\"word\":\"own-added\"}", NULL, NULL);
-    rows[5] = own("unknown", "{}", NULL, NULL);
-    chain = tp_chain_specialise(r->req, base, base, 1, rows, 6);
+    chain = tp_chain_specialise(r->req, base, base, 1, rows, 5);
     CHECK_INT(chain->count, 3);
     CHECK_STR(word_of(chain, "early"), "static-early");
     CHECK_STR(word_of(chain, "late"), "own-service");
@@ -221,12 +220,15 @@ TEST(a_callers_rows_are_chosen_for_plugins_that_are_still_to_run)
     CHECK_STR(chain->slots[chain->access[2]].name, "added");
 
     rows[4].ordering = TP_STR("{\"before\":{\"access\":[\"late\"]}}");
-    chain = tp_chain_specialise(r->req, base, base, 1, rows, 6);
+    chain = tp_chain_specialise(r->req, base, base, 1, rows, 5);
     CHECK_STR(chain->slots[chain->access[1]].name, "added");
     rows[4].config = TP_STR("not json");
     rows[4].revision++;
+    rows[5] = own("unknown", "{}", NULL, NULL);
     chain = tp_chain_specialise(r->req, base, base, 1, rows, 6);
-    CHECK_INT(chain->count, 2); /* left out, and told */
+    CHECK_INT(chain->count, 4); /* what cannot be used refuses the call, and is told */
+    CHECK(chain->slots[chain->access[1]].plugin == &tp_plugin_unusable);
+    CHECK(chain->slots[chain->access[3]].plugin == &tp_plugin_unusable);
     CHECK(engine->log.len > 0);
     chain = tp_chain_specialise(r->req, base, chain, 1, NULL, 0); /* another caller: back to the static rows */
     CHECK_STR(word_of(chain, "late"), "static-late");

@@ -377,3 +377,30 @@ TEST(a_real_server_understands_us)
     kill(server, SIGTERM);
     waitpid(server, NULL, 0);
 }
+
+static void flood(struct tp_str start, struct tp_str more, int times)
+{
+    struct rig rig = make_rig();
+    struct mem_request *r = call(&rig, "GET+n");
+
+    mem_conn_opened(conn(&rig, 0));
+    mem_conn_data(conn(&rig, 0), start);
+    CHECK(reply_of(&rig, r).data == NULL);
+    for (int i = 0; i < times && !reply_of(&rig, r).data; i++)
+        mem_conn_data(conn(&rig, 0), more);
+    CHECK_STR(reply_of(&rig, r), tp_err_text(TP_ERR_DAMAGED));
+    drop(&rig);
+}
+
+TEST(a_reply_without_end_closes_the_connection)
+{
+    enum { SIZE = 64 * 1024 };
+    char *bytes = malloc(SIZE);
+
+    memset(bytes, 'x', SIZE);
+    flood(TP_STR("$500000000\r\n"), tp_str_make(bytes, SIZE), 20);
+    for (size_t i = 0; i < SIZE; i += 4)
+        memcpy(bytes + i, ":1\r\n", 4);
+    flood(TP_STR("*100000000\r\n"), tp_str_make(bytes, SIZE), 20);
+    free(bytes);
+}

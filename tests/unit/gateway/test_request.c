@@ -679,6 +679,39 @@ TEST(a_protected_argument_is_in_no_log)
     check_query("/q?key", "/q?key");
 }
 
+static void note_target(struct tp_request *req, const void *conf)
+{
+    (void)conf;
+    snprintf(log_target, sizeof(log_target), "%.*s", TP_STR_ARG(tp_request_log_target(req)));
+}
+
+static void name_secret(struct tp_request *req, const void *conf)
+{
+    (void)conf;
+    tp_request_protect_query_arg(req, TP_STR("key"));
+}
+
+static const struct tp_plugin noting = {
+    .name = "noting",
+    .priority = 9,
+    .on_match = name_secret,
+    .on_log = note_target,
+};
+
+TEST(secrets_are_masked_also_when_the_gate_answers_before_the_routes_plugins)
+{
+    struct mem_request *r;
+
+    begin();
+    plan_maker_route(maker, (struct route_words){ .paths = "/q", .protocols = "https", .service = service });
+    plan_maker_plugin(maker, &noting, NULL, NULL, NULL);
+    start();
+    r = engine_mem_get(engine, "/q?key=s3cret", "Host: a.test");
+    CHECK_INT(r->status, 426);
+    CHECK_STR(tp_str_from_cstr(log_target), "/q?key=******");
+    end();
+}
+
 TEST(a_hidden_capture_is_cut_from_the_upstream_path)
 {
     struct mem_request *r = secret("/f/s3cret/45,7", true, true);
@@ -736,5 +769,23 @@ TEST(the_upstream_learns_who_is_calling_and_spoofed_headers_go)
     r = engine_mem_get(engine, "/anon", spoof);
     CHECK(says(&r->upstream, "X-Anonymous-Consumer: true\r\n"));
     CHECK(!says(&r->upstream, "X-Credential-Identifier"));
+    end();
+}
+
+/* Each of the client's headers is looked for in the list: without an end it would take a worker's time. */
+TEST(a_connection_header_is_read_up_to_its_hundredth_name)
+{
+    char headers[600] = "Host: a.test\nNear: 1\nFar: 1\nConnection: near";
+    size_t len = strlen(headers);
+    struct mem_request *r;
+
+    memset(headers + len, ',', 100);
+    snprintf(headers + len + 100, sizeof(headers) - len - 100, "far");
+    begin();
+    route("/r");
+    start();
+    r = engine_mem_get(engine, "/r", headers);
+    CHECK(!says(&r->upstream, "Near: 1"));
+    CHECK(says(&r->upstream, "Far: 1"));
     end();
 }

@@ -408,3 +408,13 @@ TEST(matching_stays_cheap_with_thousands_of_routes)
     CHECK(ns / 2000 < 100000); /* a scan over all with sanitizers takes far longer */
     end();
 }
+
+TEST(a_pattern_that_asks_for_characters_gets_no_broken_ones)
+{
+    begin();
+    ROUTE(.name = "utf", .paths = "~(*UTF)/u/.+");
+    compile(TP_ROUTER_TRADITIONAL);
+    CHECK_STR(ASK("/u/ab"), "utf");
+    CHECK_STR(ASK("/u/%f0"), "-");
+    end();
+}

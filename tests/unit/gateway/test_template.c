@@ -4,6 +4,9 @@
 #include "turnpike/template.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
 
 /* A plugin that renders one template into the header X-Out, twice in one scope. */
 struct conf {
@@ -244,4 +247,43 @@ TEST(broken_expressions_do_not_compile)
     CHECK(tp_template_check(TP_STR("$"), message, sizeof(message)));
     CHECK(tp_template_check(TP_STR("$(unbalanced"), message, sizeof(message)));
     CHECK(tp_template_check(TP_STR("$(headers[ 'x' ] or 'y' )"), message, sizeof(message)));
+}
+
+TEST(callbacks_inside_callbacks_fail_before_the_stack_ends)
+{
+    struct rig rig = rig_for("/",
+                             "$((function() local function f() return (('x'):gsub('x', f)) end return f() end)())");
+
+    CHECK_STR(sent(&rig, "/", "Host: a"), "500");
+    CHECK(tp_str_find(tp_buf_str(&rig.engine->log), TP_STR("too many calls inside each other")) >= 0);
+    drop(&rig);
+}
+
+TEST(slow_library_calls_are_bounded_by_the_clock)
+{
+    struct rig rig = rig_for("/", "$((function() local a = ('x'):rep(900000) "
+                                  "for i = 1, 20000 do a:lower() end return a end)())");
+    clock_t start = clock();
+
+    CHECK_STR(sent(&rig, "/", "Host: a"), "500");
+    CHECK(clock() - start < 3 * CLOCKS_PER_SEC);
+    drop(&rig);
+}
+
+TEST(a_header_that_comes_thousands_of_times_costs_no_more_than_its_size)
+{
+    enum { TIMES = 6000 };
+    struct rig rig = rig_for("/", "$(headers.n) $(#headers.n)");
+    char *headers = malloc(TIMES * 4 + 16);
+    struct rusage before, after;
+
+    strcpy(headers, "Host: a");
+    for (size_t i = 0; i < TIMES; i++)
+        memcpy(headers + 7 + i * 4, "\nN:1", 5);
+    getrusage(RUSAGE_SELF, &before);
+    CHECK_STR(sent(&rig, "/", headers), "table: 0x000000000000 6000");
+    getrusage(RUSAGE_SELF, &after);
+    CHECK(after.ru_maxrss - before.ru_maxrss < 64 * 1024);
+    free(headers);
+    drop(&rig);
 }

@@ -249,7 +249,9 @@ TEST(what_cannot_be_used_is_named_and_the_rest_is_served)
     CHECK_INT(findings, 4);
     CHECK_INT(plan->service_count, 1);
     CHECK_INT(plan->route_count, 1);
-    CHECK_INT(plan->plugin_count, 0);
+    CHECK_INT(plan->plugin_count, 2); /* refusing in their place: what they guard must not be open */
+    CHECK(plan->plugins[0]->plugin == &tp_plugin_unusable && plan->plugins[0]->priority == 900);
+    CHECK(plan->plugins[1]->plugin == &tp_plugin_unusable && plan->plugins[1]->priority == TP_UNUSABLE_PRIORITY);
     tp_plan_unref(plan);
     tear_down();
 }
