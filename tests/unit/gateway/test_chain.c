@@ -158,19 +158,24 @@ struct word_conf {
 };
 static const struct tp_field word_fields[] = { TP_FIELD(struct word_conf, word, STRING), { 0 } };
 
-static const struct tp_plugin early = { .name = "early", .priority = 900, .conf_size = sizeof(struct word_conf),
-                                        .fields = word_fields };
-static const struct tp_plugin late = { .name = "late", .priority = 100, .conf_size = sizeof(struct word_conf),
-                                       .fields = word_fields };
-static const struct tp_plugin added = { .name = "added", .priority = 50, .conf_size = sizeof(struct word_conf),
-                                        .fields = word_fields };
+static const struct tp_plugin early = {
+    .name = "early", .priority = 900, .conf_size = sizeof(struct word_conf), .fields = word_fields
+};
+static const struct tp_plugin late = {
+    .name = "late", .priority = 100, .conf_size = sizeof(struct word_conf), .fields = word_fields
+};
+static const struct tp_plugin added = {
+    .name = "added", .priority = 50, .conf_size = sizeof(struct word_conf), .fields = word_fields
+};
 static const struct tp_plugin *const all[] = { &added, &early, &late };
 static const struct tp_registry registry = { all, 3 };
 
-static struct tp_consumer_plugin own(const char *name, const char *json, const struct tp_route *r, const struct tp_service *s)
+static struct tp_consumer_plugin own(const char *name, const char *json, const struct tp_route *r,
+                                     const struct tp_service *s)
 {
-    struct tp_consumer_plugin p = { .id = tp_uuid_random(), .name = tp_str_from_cstr(name), .revision = 1,
-                                    .config = tp_str_from_cstr(json) };
+    struct tp_consumer_plugin p = {
+        .id = tp_uuid_random(), .name = tp_str_from_cstr(name), .revision = 1, .config = tp_str_from_cstr(json)
+    };
 
     if (r)
         p.route = r->id;
@@ -206,10 +211,10 @@ TEST(a_callers_rows_are_chosen_for_plugins_that_are_still_to_run)
     r = engine_mem_get(engine, "/r", NULL); /* held while the upstream is asked */
     base = engine->gateway.program->routes[0].chain;
 
-    rows[0] = own("early", "{\"word\":\"own-early\"}", NULL, NULL);  /* has run: too late */
-    rows[1] = own("late", "{\"word\":\"own-any\"}", NULL, NULL);     /* rank 5 */
+    rows[0] = own("early", "{\"word\":\"own-early\"}", NULL, NULL);     /* has run: too late */
+    rows[1] = own("late", "{\"word\":\"own-any\"}", NULL, NULL);        /* rank 5 */
     rows[2] = own("late", "{\"word\":\"own-service\"}", NULL, service); /* rank 3 */
-    rows[3] = own("late", "{\"word\":\"own-other\"}", other, NULL);  /* another route */
+    rows[3] = own("late", "{\"word\":\"own-other\"}", other, NULL);     /* another route */
     rows[4] = own("added", "{\"word\":\"own-added\"}", NULL, NULL);
     chain = tp_chain_specialise(r->req, base, base, 1, rows, 5);
     CHECK_INT(chain->count, 3);
