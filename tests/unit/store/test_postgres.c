@@ -319,7 +319,7 @@ struct writer {
     unsigned number;
     unsigned transactions;
     struct tp_store *store;
-    int failed;
+    _Atomic int failed; /* read by the main thread meanwhile */
     pthread_t thread;
 };
 
