@@ -27,11 +27,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SWEEP_EVERY_MS 1000
-#define SWEEP_ROWS 1000
-#define PRUNE_EVERY_MS 600000
-#define FEED_KEEP_ROWS 1000000
-#define FEED_KEEP_S 86400
 #define LOCK_MS 20000
 
 struct daemon {
@@ -46,7 +41,7 @@ struct daemon {
     struct tp_admin *admin;
     struct tp_store *store; /* of the main thread; NULL: not open at the moment */
     int64_t save_every_ms;
-    int64_t save_at_ms, sweep_at_ms, prune_at_ms;
+    int64_t save_at_ms;
     bool restored;     /* the shared file has what was saved */
     bool store_failed; /* said so already */
     char *read_model_dir, *admin_socket, *log_path;
@@ -245,57 +240,20 @@ static void save_counters(struct daemon *d)
     forget_pages(d);
 }
 
-static void sweep(struct daemon *d)
-{
-    struct tp_store *store = chores_store(d);
-    size_t swept = 0;
-    enum tp_err err;
-
-    if (!store)
-        return;
-    err = tp_store_sweep(store, SWEEP_ROWS, &swept);
-    if (err)
-        drop_store(d, "expiring rows", err);
-    if (swept)
-        tp_publisher_kick(d->publisher);
-    if (swept == SWEEP_ROWS)
-        d->sweep_at_ms = tp_clock_monotonic_ms(); /* more are waiting */
-}
-
-static void prune(struct daemon *d)
-{
-    struct tp_store *store = chores_store(d);
-    enum tp_err err = store ? tp_store_prune(store, FEED_KEEP_ROWS, FEED_KEEP_S) : TP_OK;
-
-    if (err)
-        drop_store(d, "pruning the feed", err);
-}
-
-static bool is_due(int64_t *at_ms, int64_t every_ms)
+static void do_chores(struct daemon *d)
 {
     int64_t now = tp_clock_monotonic_ms();
 
-    if (now < *at_ms)
-        return false;
-    *at_ms = now + every_ms;
-    return true;
-}
-
-static void do_chores(struct daemon *d)
-{
-    if (is_due(&d->save_at_ms, d->save_every_ms))
-        save_counters(d);
-    if (is_due(&d->sweep_at_ms, SWEEP_EVERY_MS))
-        sweep(d);
-    if (is_due(&d->prune_at_ms, PRUNE_EVERY_MS))
-        prune(d);
+    if (now < d->save_at_ms)
+        return;
+    d->save_at_ms = now + d->save_every_ms;
+    save_counters(d);
 }
 
 /* Wait for the next signal or chore. Returns the signal, 0 for none. */
 static int wait_signal(const struct daemon *d, const sigset_t *set)
 {
-    int64_t until = d->save_at_ms < d->sweep_at_ms ? d->save_at_ms : d->sweep_at_ms;
-    int64_t ms = until - tp_clock_monotonic_ms();
+    int64_t ms = d->save_at_ms - tp_clock_monotonic_ms();
     struct timespec timeout;
     int signal_number;
 

@@ -3,6 +3,7 @@
  *
  * Nothing is copied when nothing changes, which is the usual case.
  */
+#include "base/hex.h"
 #include "base/url.h"
 #include "gateway/router.h"
 
@@ -23,14 +24,6 @@ static const bool plain[256] = {
 };
 
 static const char hex[] = "0123456789ABCDEF";
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool is_normal(struct tp_str path)
 {
@@ -54,8 +47,8 @@ static size_t decode(struct tp_str raw, char *out)
         int hi = -1, lo = -1;
 
         if (raw.data[i] == '%' && i + 2 < raw.len) {
-            hi = hex_value(raw.data[i + 1]);
-            lo = hex_value(raw.data[i + 2]);
+            hi = tp_hex_value(raw.data[i + 1]);
+            lo = tp_hex_value(raw.data[i + 2]);
         }
         if (hi < 0 || lo < 0) {
             out[w++] = raw.data[i];
